@@ -1,0 +1,1 @@
+"""Runtimes: open a model, run it, time it."""

@@ -1,0 +1,184 @@
+"""What a runtime must answer: is it usable, open this model, run it, time it.
+
+A backend is one file in this folder. Importing it must not import its runtime: that happens in
+``probe`` and ``open``, so that a machine without the runtime can still list it and say what to install.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compressor.errors import BackendError, ModelFileError, UsageError
+from compressor.registry import Registry
+
+if TYPE_CHECKING:
+    import onnx
+
+Array: TypeAlias = NDArray[Any]
+ModelSource: TypeAlias = "bytes | str | os.PathLike[str] | onnx.ModelProto"
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can be used here.
+
+    Attributes:
+        usable: True when ``open`` is expected to work.
+        version: version of the runtime, None when it is not installed.
+        device: what it runs on, in words ("CPU").
+        reason: why it is not usable, None when it is.
+        install: a shell line that would make it usable, None when nothing needs installing.
+    """
+
+    usable: bool
+    version: str | None
+    device: str
+    reason: str | None = None
+    install: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One graph input: int = static, str = named dynamic, None = unnamed dynamic dimension."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str | None, ...]
+
+
+class Session(ABC):
+    """A model opened by a runtime. A context manager; unusable after ``close``.
+
+    Attributes:
+        inputs: the inputs that must be fed.
+        output_names: graph outputs in order, then the extra outputs asked for.
+        provider: the execution provider that really runs it, as the runtime names it.
+        threads: threads that compute one operator.
+    """
+
+    inputs: list[InputSpec]
+    output_names: list[str]
+    provider: str
+    threads: int
+
+    @abstractmethod
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name. Raises BackendError on wrong names, dtypes or shapes."""
+
+    @abstractmethod
+    def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
+        """Wall-clock nanoseconds of each of ``repeats`` consecutive runs; feeds are bound once, outside the clock."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the runtime's resources; closing twice is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def check_feeds(self, feeds: Mapping[str, Array]) -> None:
+        """Raise BackendError unless ``feeds`` has exactly the inputs, with their dtypes and shapes."""
+        wanted = {spec.name: spec for spec in self.inputs}
+        missing, unknown = sorted(wanted.keys() - feeds.keys()), sorted(feeds.keys() - wanted.keys())
+        if missing or unknown:
+            raise BackendError(
+                f"the inputs fed do not match the model: missing {missing}, unknown {unknown}",
+                fix=f"Feed {sorted(wanted)}.",
+            )
+        for name, spec in wanted.items():
+            array = feeds[name]
+            if array.dtype != spec.dtype:
+                raise BackendError(f"input is {array.dtype}, the model takes {spec.dtype}", where=name)
+            fits = len(array.shape) == len(spec.shape) and all(
+                not isinstance(dim, int) or dim == size for dim, size in zip(spec.shape, array.shape, strict=True)
+            )
+            if not fits:
+                raise BackendError(f"input has shape {array.shape}, the model takes {spec.shape}", where=name)
+
+
+class Backend(ABC):
+    """A runtime."""
+
+    name: str
+
+    @abstractmethod
+    def probe(self) -> Availability:
+        """Whether it is usable here: cheap, and never raises."""
+
+    @abstractmethod
+    def open(
+        self,
+        model: ModelSource,
+        *,
+        threads: int | None = None,
+        extra_outputs: Sequence[str] = (),
+        optimize: bool = True,
+    ) -> Session:
+        """Open a model.
+
+        Args:
+            model: a path (needed for external data), serialised bytes, or a ModelProto (not modified).
+            threads: threads per operator; None takes every CPU this process may use.
+            extra_outputs: names of inner tensors to return as well.
+            optimize: let the runtime rewrite the graph; False keeps every node, for verification.
+
+        Raises:
+            BackendError: the runtime is missing, refuses the model, or would use another provider.
+            ModelFileError: ``model`` is a path to no file.
+        """
+
+
+BACKENDS: Registry[type[Backend]] = Registry("backend", "compressor.backends")
+
+
+def get_backend(name: str) -> Backend:
+    """A fresh instance of the backend called ``name``; an unknown name raises RegistryError with the known ones."""
+    return BACKENDS.get(name)()
+
+
+def open_model(model: ModelSource, *, backend: str = "onnxruntime-cpu", **options: Any) -> Session:
+    """``get_backend(backend).open(model, **options)``."""
+    return get_backend(backend).open(model, **options)
+
+
+def model_path(model: str | os.PathLike[str]) -> Path:
+    """``model`` as a path to an existing file, else ModelFileError."""
+    path = Path(model)
+    if not path.is_file():
+        what = "is a folder, not a model file" if path.is_dir() else "no such file"
+        raise ModelFileError(what, where=str(path), fix="Give the path of an ONNX file.")
+    return path
+
+
+def thread_count(threads: int | None) -> int:
+    """``threads`` checked, or the number of CPUs this process may use when it is None."""
+    if threads is None:
+        return available_cpus()
+    if threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+    return threads
+
+
+def available_cpus() -> int:
+    """CPUs in this process's affinity mask (all of them where the system has no masks)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

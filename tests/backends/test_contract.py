@@ -1,0 +1,159 @@
+"""What every registered backend promises. A backend that cannot run here is skipped with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from compressor.backends.base import BACKENDS, Backend, get_backend
+from compressor.backends.inputs import random_feeds
+from compressor.errors import BackendError, CompressorError, ModelFileError, RegistryError, UsageError
+from tests.backends.small_models import chain, value
+
+
+@pytest.fixture(params=BACKENDS.names())
+def backend(request: pytest.FixtureRequest) -> Backend:
+    found = get_backend(request.param)
+    available = found.probe()
+    if not available.usable:
+        pytest.skip(f"{found.name}: {available.reason}; {available.install}")
+    return found
+
+
+@pytest.mark.parametrize("name", BACKENDS.names())
+def test_probe_says_either_a_version_or_a_reason(name: str) -> None:
+    available = get_backend(name).probe()
+    assert get_backend(name).name == name
+    assert available.device
+    if available.usable:
+        assert available.version
+        assert available.reason is None
+    else:
+        assert available.reason
+        assert available.install
+
+
+def test_the_two_backends_of_this_issue_are_registered() -> None:
+    assert {"null", "onnxruntime-cpu"} <= set(BACKENDS.names())
+
+
+def test_unknown_backend_names_the_nearest() -> None:
+    with pytest.raises(RegistryError, match="onnxruntime-cpu"):
+        get_backend("onnxruntime_cpu")
+
+
+@pytest.mark.parametrize("form", ["proto", "bytes", "path", "str"])
+def test_opens_every_form_of_model_alike(backend: Backend, form: str, tmp_path: Path) -> None:
+    proto = chain(2)
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, str(path))
+    source = {"proto": proto, "bytes": proto.SerializeToString(), "path": path, "str": str(path)}[form]
+    before = proto.SerializeToString()
+    with backend.open(source, threads=1) as session:
+        assert [(spec.name, spec.dtype, spec.shape) for spec in session.inputs] == [
+            ("x", np.dtype(np.float32), ("N", 16))
+        ]
+        assert session.output_names == ["y"]
+        assert session.threads == 1
+        assert session.provider
+        outputs = session.run(random_feeds(session.inputs, seed=0, batch=3))
+    assert list(outputs) == ["y"]
+    assert outputs["y"].shape == (3, 16)
+    assert outputs["y"].dtype == np.float32
+    assert proto.SerializeToString() == before
+
+
+@pytest.mark.parametrize("form", ["proto", "bytes", "path"])
+def test_extra_outputs_follow_the_models_own(backend: Backend, form: str, tmp_path: Path) -> None:
+    proto = chain(2)
+    onnx.save(proto, str(tmp_path / "model.onnx"))
+    source = {"proto": proto, "bytes": proto.SerializeToString(), "path": tmp_path / "model.onnx"}[form]
+    with backend.open(source, extra_outputs=["h0", "r0", "y", "h0"], optimize=False) as session:
+        outputs = session.run(random_feeds(session.inputs, seed=0, batch=2))
+    assert list(outputs) == session.output_names == ["y", "h0", "r0"]
+    assert {array.shape for array in outputs.values()} == {(2, 16)}
+    assert len(proto.graph.output) == 1
+
+
+def test_an_unknown_extra_output_is_named(backend: Backend) -> None:
+    with pytest.raises(BackendError, match="nowhere"):
+        backend.open(chain(1), extra_outputs=["nowhere"])
+
+
+def test_runs_at_several_batch_sizes_and_repeats_itself(backend: Backend) -> None:
+    with backend.open(chain(2)) as session:
+        for batch in (1, 4):
+            feeds = random_feeds(session.inputs, seed=batch, batch=batch)
+            first, again = session.run(feeds)["y"], session.run(feeds)["y"]
+            assert first.shape == (batch, 16)
+            np.testing.assert_array_equal(first, again)
+
+
+def test_times_every_run(backend: Backend) -> None:
+    with backend.open(chain(2), threads=1) as session:
+        times = session.time_ns(random_feeds(session.inputs, seed=0), 5)
+    assert len(times) == 5
+    assert all(isinstance(time, int) and time > 0 for time in times)
+
+
+def test_wrong_feeds_are_refused(backend: Backend) -> None:
+    good = np.zeros((1, 16), np.float32)
+    with backend.open(chain(1)) as session:
+        for feeds, word in [
+            ({}, "missing"),
+            ({"x": good, "z": good}, "unknown"),
+            ({"x": good.astype(np.float64)}, "float64"),
+            ({"x": good[0]}, "shape"),
+            ({"x": good[:, :8]}, "shape"),
+        ]:
+            with pytest.raises(BackendError, match=word):
+                session.run(feeds)
+            with pytest.raises(BackendError, match=word):
+                session.time_ns(feeds, 1)
+
+
+def test_a_closed_session_refuses_to_run(backend: Backend) -> None:
+    session = backend.open(chain(1))
+    session.close()
+    session.close()
+    with pytest.raises(BackendError, match="closed"):
+        session.run({"x": np.zeros((1, 16), np.float32)})
+
+
+def test_outputs_outlive_the_session_and_are_not_the_callers_memory(backend: Backend) -> None:
+    proto = chain(1)
+    proto.graph.output.append(value("x", ["N", 16]))
+    proto.graph.output.append(value("w0", [16, 16]))
+    with backend.open(proto) as session:
+        feeds = {"x": np.ones((1, 16), np.float32)}
+        outputs = session.run(feeds)
+    copies = {name: array.copy() for name, array in outputs.items()}
+    feeds["x"][:] = 7
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(array, copies[name])
+
+
+@pytest.mark.parametrize("source", [b"", b"some text, no model", b"\x08\x09truncated"])
+def test_bytes_that_are_no_model_are_one_line(backend: Backend, source: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(source)
+    for form in (source, tmp_path / "bad.onnx"):
+        for extra in ((), ("h",)):
+            with pytest.raises(CompressorError) as caught:
+                backend.open(form, extra_outputs=extra)
+            assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(backend: Backend, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no such file"):
+        backend.open(tmp_path / "missing.onnx")
+    with pytest.raises(ModelFileError, match="folder"):
+        backend.open(tmp_path)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_impossible_thread_counts(backend: Backend, threads: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        backend.open(chain(1), threads=threads)

@@ -1,0 +1,61 @@
+# Every target sets up what it needs in $(VENV) first; `make test PYTHON=python3.12` picks the interpreter.
+# Where pip would fetch a CUDA build of torch and a CPU build is wanted:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
+
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+VENV    ?= .venv
+WORKERS ?= 2
+ONLY    ?=
+
+BIN  := $(VENV)/bin
+CORE := $(VENV)/.installed-core
+DEV  := $(VENV)/.installed-dev
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test zoo bench lint fmt links clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
+
+demo: $(CORE)  ## compress the embedded model and show accuracy, size and latency before and after
+	$(BIN)/python -m compressor demo
+
+test: lint  ## everything a change must pass: lint, types, tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+zoo: $(DEV)  ## sweep ../shared/zoo; ONLY=tv_ picks the names that start so
+	$(BIN)/python -m tests.zoo_sweep $(if $(ONLY),--only $(ONLY))
+
+bench: $(DEV)  ## speed of analysis and rewrite
+	$(BIN)/python -m tests.benchmarks
+
+lint: $(DEV) links  ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: $(DEV)  ## format, and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Type checkers know no finder: they read a tree in which passes/ and its kind lie inside compressor/.
+links:
+	@rm -rf build/links && mkdir -p build/links/compressor
+	@cd build/links/compressor && ln -s ../../../compressor/* ../../../passes ../../../backends ../../../models .
+
+clean:  ## remove what the other targets made, except $(VENV)
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output zoo-output
+	find $(wildcard compressor passes backends models tests) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[torch,dev]'
+	@touch $(CORE) $@

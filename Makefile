@@ -49,13 +49,13 @@ clean:  ## remove what the other targets made, except $(VENV)
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output zoo-output
 	find $(wildcard compressor passes backends models tests) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(BIN)/python:
+$(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+$(CORE): pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+$(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP_INSTALL) --editable '.[torch,dev]'
 	@touch $(CORE) $@

@@ -33,4 +33,5 @@ def install() -> None:
     """Activate the finder if, and only if, this is a checkout; a second call changes nothing."""
     is_checkout = (_ROOT / "pyproject.toml").is_file() and all(path.is_dir() for path in _SIBLINGS.values())
     if is_checkout and CheckoutFinder not in sys.meta_path:
-        sys.meta_path.append(CheckoutFinder)
+        # First, so that this checkout keeps its own folders where another one is installed in editable mode.
+        sys.meta_path.insert(0, CheckoutFinder)

@@ -30,7 +30,8 @@ def imports_of(tree: ast.Module, modules: Collection[str]) -> Iterator[Import]:
     lazy = set(_lazy_nodes(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            # The bare root package is free for all: it holds nothing but the version and lazy names.
+            names = [alias.name for alias in node.names if alias.name != ROOT_PACKAGE]
         elif isinstance(node, ast.ImportFrom):
             names = list(_from_names(node, modules))
         else:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from compressor.backends.base import BACKENDS, Backend, get_backend
+from compressor.backends.base import BACKENDS, Array, Backend, get_backend
 from compressor.backends.inputs import random_feeds
 from compressor.errors import BackendError, CompressorError, ModelFileError, RegistryError, UsageError
 from tests.backends.small_models import chain, value
@@ -96,19 +96,20 @@ def test_times_every_run(backend: Backend) -> None:
     with backend.open(chain(2), threads=1) as session:
         times = session.time_ns(random_feeds(session.inputs, seed=0), 5)
     assert len(times) == 5
-    assert all(isinstance(time, int) and time > 0 for time in times)
+    assert all(type(time) is int and time > 0 for time in times)
 
 
 def test_wrong_feeds_are_refused(backend: Backend) -> None:
     good = np.zeros((1, 16), np.float32)
     with backend.open(chain(1)) as session:
-        for feeds, word in [
+        mistakes: list[tuple[dict[str, Array], str]] = [
             ({}, "missing"),
             ({"x": good, "z": good}, "unknown"),
             ({"x": good.astype(np.float64)}, "float64"),
             ({"x": good[0]}, "shape"),
             ({"x": good[:, :8]}, "shape"),
-        ]:
+        ]
+        for feeds, word in mistakes:
             with pytest.raises(BackendError, match=word):
                 session.run(feeds)
             with pytest.raises(BackendError, match=word):

@@ -1,0 +1,163 @@
+"""The result of comparing latencies: medians, ratios with intervals, the noise floor, verdicts, raw samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from compressor.backends.sampling import ProcessSamples
+from compressor.backends.statistics import (
+    MIN_BLOCKS,
+    Ratio,
+    Verdict,
+    block_medians_ms,
+    percentiles_ms,
+    ratio_of_medians,
+    verdict,
+)
+
+AGAIN = "(A/A)"  # label of the baseline's second session
+_NOISY = 0.05
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One model's latency.
+
+    Attributes:
+        median_ms: median of the block medians.
+        min_ms: fastest single run.
+        percentiles_ms: "p90" and so on, of single runs, as far as the sample supports them.
+        runs: number of single runs.
+    """
+
+    median_ms: float
+    min_ms: float
+    percentiles_ms: dict[str, float]
+    runs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {
+            "median_ms": self.median_ms,
+            "min_ms": self.min_ms,
+            "percentiles_ms": self.percentiles_ms,
+            "runs": self.runs,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several models against the first.
+
+    Attributes:
+        baseline: label of the model that the others are compared with.
+        backend: name of the backend.
+        provider: execution provider that really ran the models.
+        threads: threads per operator.
+        processes: measuring processes.
+        blocks: blocks in each process that the ratios rest on.
+        timings: by label.
+        ratios: by label, the baseline left out.
+        noise: the baseline against itself.
+        verdicts: by label, the baseline left out.
+        warnings: what may have disturbed the measurement, in plain words.
+        fingerprint: the machine and the libraries.
+        samples_ns: raw nanoseconds by label, process, block and run.
+    """
+
+    baseline: str
+    backend: str
+    provider: str
+    threads: int
+    processes: int
+    blocks: int
+    timings: dict[str, Timing]
+    ratios: dict[str, Ratio]
+    noise: Ratio
+    verdicts: dict[str, Verdict]
+    warnings: list[str]
+    fingerprint: dict[str, Any]
+    samples_ns: dict[str, list[list[list[int]]]]
+
+    @property
+    def noise_floor(self) -> float:
+        """Relative change below which nothing is concluded, 0.02 for 2 %."""
+        return self.noise.spread()
+
+    def to_json(self, *, samples: bool = True) -> dict[str, Any]:
+        """Everything as JSON-ready values; ``samples=False`` leaves the raw samples out."""
+        result: dict[str, Any] = {
+            "baseline": self.baseline,
+            "backend": self.backend,
+            "provider": self.provider,
+            "threads": self.threads,
+            "processes": self.processes,
+            "blocks": self.blocks,
+            "noise": self.noise.to_json(),
+            "noise_floor": self.noise_floor,
+            "timings": {label: timing.to_json() for label, timing in self.timings.items()},
+            "ratios": {label: ratio.to_json() for label, ratio in self.ratios.items()},
+            "verdicts": dict(self.verdicts),
+            "warnings": list(self.warnings),
+            "fingerprint": self.fingerprint,
+        }
+        return {**result, "samples_ns": self.samples_ns} if samples else result
+
+
+def summarize(
+    collected: Sequence[ProcessSamples],
+    *,
+    backend: str,
+    seed: int,
+    warnings: Sequence[str],
+    fingerprint: Mapping[str, Any],
+) -> Comparison:
+    """What the samples of all processes say; the first label is the baseline, ``AGAIN`` its second session."""
+    samples = {label: [process.runs_ns[label] for process in collected] for label in collected[0].runs_ns}
+    medians = {label: block_medians_ms(runs) for label, runs in samples.items()}
+    baseline, *others = [label for label in samples if label != AGAIN]
+    noise = ratio_of_medians(medians[baseline], medians[AGAIN], seed=seed)
+    ratios = {label: ratio_of_medians(medians[baseline], medians[label], seed=seed) for label in others}
+    rows, columns = medians[baseline].shape
+    return Comparison(
+        baseline=baseline,
+        backend=backend,
+        provider=collected[0].providers[baseline],
+        threads=collected[0].threads[baseline],
+        processes=rows,
+        blocks=columns,
+        timings={label: _timing(samples[label], float(np.median(medians[label]))) for label in [baseline, *others]},
+        ratios=ratios,
+        noise=noise,
+        verdicts={label: verdict(ratio, noise, rows * columns) for label, ratio in ratios.items()},
+        warnings=[*warnings, *_warnings(collected, noise, rows, columns)],
+        fingerprint=dict(fingerprint),
+        samples_ns=samples,
+    )
+
+
+def _timing(samples_ns: Sequence[Sequence[Sequence[int]]], median_ms: float) -> Timing:
+    runs = list(chain.from_iterable(chain.from_iterable(samples_ns)))
+    return Timing(median_ms, min(runs) / 1e6, percentiles_ms(runs), len(runs))
+
+
+def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int) -> list[str]:
+    found = []
+    unstable = sorted({label for process in collected for label in process.unstable if label != AGAIN})
+    if unstable:
+        found.append(f"Run times were still changing by more than 2 % after the warm-up: {', '.join(unstable)}.")
+    if noise.spread() > _NOISY:
+        found.append(
+            f"The machine is noisy: the baseline against itself differs by up to {noise.spread():.0%}. "
+            "Close other programs, or measure longer."
+        )
+    if processes * blocks < MIN_BLOCKS:
+        found.append(f"Only {processes * blocks} blocks were measured: too few to conclude anything. Allow more time.")
+    if processes == 1:
+        found.append("All samples come from one process: differences between processes are not part of the interval.")
+    return found

@@ -1,0 +1,136 @@
+"""Times several open models side by side in one process: warm-up until stable, then blocks in random order.
+
+Why a pause between blocks: with more than one thread ONNX Runtime's workers keep spinning after a run (about
+33 ms measured on two cores, version 1.32), and the next model is 5 to 30 % slower while those of the last one spin.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from compressor.backends.base import Array, Session
+from compressor.errors import UsageError
+
+_WINDOW_NS = 20_000_000
+_MIN_WINDOW_RUNS = 3
+_MAX_WINDOWS = 20
+_STABLE_CHANGE = 0.02
+_LEAD_IN_NS = 10_000_000
+_LEAD_IN_RUNS = 3
+_SETTLE_STEP_S = 0.005
+_SETTLE_LIMIT_S = 0.25
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How much to measure, in one process.
+
+    Attributes:
+        blocks: times that every model gets its turn.
+        min_time_s: measured time each model should get, over all blocks.
+        max_time_s: wall time after which no further block starts; the first is always finished.
+        seed: of the order in which the models take turns.
+    """
+
+    blocks: int
+    min_time_s: float
+    max_time_s: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.blocks < 1:
+            raise UsageError(f"blocks must be at least 1, not {self.blocks}")
+        if not (self.min_time_s >= 0 and self.max_time_s > 0):
+            raise UsageError(f"times must be positive: min {self.min_time_s} s, max {self.max_time_s} s")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass
+class ProcessSamples:
+    """What one process measured.
+
+    Attributes:
+        runs_ns: by model, then block, then run: nanoseconds.
+        warmup_runs: runs that each model needed until two windows agreed within 2 %.
+        unstable: models that never got there.
+        providers: the provider that really ran each model.
+        threads: threads that each model ran on.
+    """
+
+    runs_ns: dict[str, list[list[int]]] = field(default_factory=dict)
+    warmup_runs: dict[str, int] = field(default_factory=dict)
+    unstable: list[str] = field(default_factory=list)
+    providers: dict[str, str] = field(default_factory=dict)
+    threads: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return asdict(self)
+
+
+def sample(sessions: Mapping[str, Session], feeds: Mapping[str, Array], sampling: Sampling) -> ProcessSamples:
+    """Time every session on the same inputs, interleaved. Raises BackendError when a model does not run."""
+    result = ProcessSamples(
+        runs_ns={name: [] for name in sessions},
+        providers={name: session.provider for name, session in sessions.items()},
+        threads={name: session.threads for name, session in sessions.items()},
+    )
+    run_ns = {}
+    for name, session in sessions.items():
+        settle(session)
+        run_ns[name], result.warmup_runs[name], stable = warm_up(session, feeds)
+        if not stable:
+            result.unstable.append(name)
+    rng = np.random.default_rng(sampling.seed)
+    names, start = list(sessions), time.monotonic()
+    for block in range(sampling.blocks):
+        if block and time.monotonic() - start > sampling.max_time_s:
+            break
+        for index in rng.permutation(len(names)):
+            name = names[index]
+            block_ns = sampling.min_time_s * 1e9 / sampling.blocks
+            runs = max(1, round(block_ns / run_ns[name]))
+            lead_in = _LEAD_IN_RUNS if _LEAD_IN_RUNS * run_ns[name] <= _LEAD_IN_NS else 1
+            settle(sessions[name])
+            times = sessions[name].time_ns(feeds, lead_in + runs)  # the first finds cold caches and sleeping threads
+            result.runs_ns[name].append(times[lead_in:])
+    return result
+
+
+def warm_up(session: Session, feeds: Mapping[str, Array]) -> tuple[float, int, bool]:
+    """Run until the medians of two windows in a row agree within 2 %.
+
+    Returns:
+        (median nanoseconds of the last window, runs made, whether they agreed).
+    """
+    times = session.time_ns(feeds, 2)
+    runs, last = 2, float(times[-1])
+    previous: float | None = None
+    for _ in range(_MAX_WINDOWS):
+        window = max(_MIN_WINDOW_RUNS, int(_WINDOW_NS / max(last, 1.0)))
+        last = float(np.median(session.time_ns(feeds, window)))
+        runs += window
+        if previous is not None and abs(last / previous - 1) <= _STABLE_CHANGE:
+            return last, runs, True
+        previous = last
+    return last, runs, False
+
+
+def settle(session: Session) -> None:
+    """Wait until this process uses no CPU time (spinning threads have gone to sleep), at most 0.25 s."""
+    if session.threads == 1:
+        return
+    deadline = time.monotonic() + _SETTLE_LIMIT_S
+    while time.monotonic() < deadline:
+        before = time.process_time()
+        time.sleep(_SETTLE_STEP_S)
+        if time.process_time() - before < 0.1 * _SETTLE_STEP_S:
+            return

@@ -1,0 +1,149 @@
+"""Compares the latency of models honestly.
+
+Every process opens all models, the baseline twice, and times them in blocks whose order is random; the second
+session of the baseline gives the noise floor. See ``sampling`` for one process and ``statistics`` for the intervals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from compressor.backends import feed_files
+from compressor.backends.base import Array, ModelSource, Session, get_backend, model_path, thread_count
+from compressor.backends.comparison import AGAIN, Comparison, summarize
+from compressor.backends.fingerprint import configuration_warnings, fingerprint
+from compressor.backends.load import CpuUse, disturbance
+from compressor.backends.processes import run_worker
+from compressor.backends.sampling import ProcessSamples, Sampling, sample
+from compressor.errors import BackendError, UsageError
+
+Opener = Callable[[], Session]
+Progress = Callable[[int, int], None]
+
+
+def compare(
+    models: Mapping[str, ModelSource],
+    feeds: Mapping[str, Array],
+    *,
+    backend: str = "onnxruntime-cpu",
+    threads: int | None = None,
+    processes: int = 5,
+    blocks: int = 10,
+    min_time_s: float = 2.0,
+    max_time_s: float = 60.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Time models on the same inputs in several fresh processes.
+
+    Args:
+        models: by label; the first is the baseline. Paths are opened in place, the rest is written to a
+            temporary folder.
+        feeds: inputs that every model takes.
+        backend: name of the backend.
+        threads: threads per operator; None takes every CPU this process may use.
+        processes: number of processes, one after the other.
+        blocks: turns of each model in each process.
+        min_time_s: measured time that each model should get in total.
+        max_time_s: wall time for all blocks in total; opening and warming up come on top.
+        seed: of the order of turns and of the resampling.
+        progress: called with (processes done, processes).
+
+    Raises:
+        UsageError: an argument out of range.
+        BackendError: a model cannot be opened or run, or a process died.
+        ModelFileError: a path to no file.
+    """
+    _check(models, processes)
+    available = get_backend(backend).probe()
+    if not available.usable:
+        raise BackendError(str(available.reason), where=backend, fix=f"Run: {available.install}")
+    base = Sampling(blocks, min_time_s / processes, max_time_s / processes, seed)
+    before, collected = CpuUse.now(), []
+    with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+        feed_files.save(feeds, Path(folder))
+        paths = _files(models, Path(folder))
+        job = {"backend": backend, "threads": thread_count(threads), "models": _with_again(paths), "feeds": folder}
+        for number in range(processes):
+            sampling = {**base.to_json(), "seed": seed + number}
+            collected.append(run_worker({**job, "sampling": sampling}))
+            if progress is not None:
+                progress(number + 1, processes)
+    return _summary(collected, backend, seed, disturbance(before, CpuUse.now()))
+
+
+def compare_here(
+    openers: Mapping[str, Opener],
+    feeds: Mapping[str, Array],
+    *,
+    backend: str = "this process",
+    blocks: int = 20,
+    min_time_s: float = 1.0,
+    max_time_s: float = 30.0,
+    seed: int = 0,
+) -> Comparison:
+    """As ``compare``, in this process only: quicker, and blind to what differs between processes.
+
+    Args:
+        openers: by label, what opens a session; the first is the baseline and is called twice.
+        feeds: inputs that every model takes.
+        backend: name to report.
+        blocks: turns of each model.
+        min_time_s: measured time that each model should get.
+        max_time_s: wall time after which no further block starts.
+        seed: of the order of turns and of the resampling.
+    """
+    _check(openers, 1)
+    sampling = Sampling(blocks, min_time_s, max_time_s, seed)
+    before = CpuUse.now()
+    with contextlib.ExitStack() as stack:
+        sessions = {label: stack.enter_context(opener()) for label, opener in _with_again(openers).items()}
+        samples = sample(sessions, feeds, sampling)
+    return _summary([samples], backend, seed, disturbance(before, CpuUse.now()))
+
+
+def _check(models: Mapping[str, Any], processes: int) -> None:
+    if not models:
+        raise UsageError("there is no model to time")
+    if AGAIN in models:
+        raise UsageError(f"the label {AGAIN!r} is reserved for the baseline against itself")
+    if processes < 1:
+        raise UsageError(f"processes must be at least 1, not {processes}")
+
+
+def _with_again(models: Mapping[str, Any]) -> dict[str, Any]:
+    return {**models, AGAIN: next(iter(models.values()))}
+
+
+def _files(models: Mapping[str, ModelSource], folder: Path) -> dict[str, str]:
+    """A path for each model, absolute."""
+    paths = {}
+    for number, (label, model) in enumerate(models.items()):
+        if isinstance(model, bytes):
+            path = folder / f"{number}.onnx"
+            path.write_bytes(model)
+        elif hasattr(model, "SerializeToString"):
+            path = folder / f"{number}.onnx"
+            path.write_bytes(model.SerializeToString())
+        else:
+            path = model_path(model)
+        paths[label] = str(path.resolve())
+    return paths
+
+
+def _summary(collected: list[ProcessSamples], backend: str, seed: int, disturbances: list[str]) -> Comparison:
+    providers = {provider for process in collected for provider in process.providers.values()}
+    if len(providers) != 1:
+        raise BackendError(f"the models ran on different providers: {sorted(providers)}", where=backend)
+    threads = next(iter(collected[0].threads.values()))
+    return summarize(
+        collected,
+        backend=backend,
+        seed=seed,
+        warnings=[*configuration_warnings(threads), *disturbances],
+        fingerprint=fingerprint().to_json(),
+    )

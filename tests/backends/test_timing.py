@@ -1,0 +1,208 @@
+"""Comparing models: exactly on the null backend, and for real on ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from compressor.backends import processes
+from compressor.backends.base import Session, open_model
+from compressor.backends.comparison import AGAIN
+from compressor.backends.null import NullBackend
+from compressor.backends.sampling import Sampling, sample, warm_up
+from compressor.backends.timing import compare, compare_here
+from compressor.errors import BackendError, ModelFileError, UsageError
+from tests.backends.small_models import chain
+
+FEEDS = {"x": np.ones((2, 16), np.float32)}
+QUICK = {"min_time_s": 0.01, "blocks": 5}
+
+
+def null(length: int) -> Session:
+    return NullBackend().open(chain(length), threads=1)
+
+
+def test_half_the_nodes_take_half_the_time(tmp_path: Path) -> None:
+    path = tmp_path / "two.onnx"
+    onnx.save(chain(2), str(path))
+    seen: list[tuple[int, int]] = []
+    found = compare(
+        {"a": chain(4), "b": path, "c": chain(4).SerializeToString(), "d": chain(8)},
+        FEEDS,
+        backend="null",
+        threads=1,
+        processes=2,
+        progress=lambda done, total: seen.append((done, total)),
+        **QUICK,  # type: ignore[arg-type]
+    )
+    assert found.verdicts == {"b": "faster", "c": "inconclusive", "d": "slower"}
+    assert found.ratios["b"].ratio == pytest.approx(0.5, rel=0.02)
+    assert found.ratios["d"].ratio == pytest.approx(2.0, rel=0.02)
+    assert (found.baseline, found.provider, found.threads) == ("a", "null", 1)
+    assert (found.processes, found.blocks) == (2, 5)
+    assert seen == [(1, 2), (2, 2)]
+    assert found.noise_floor < 0.03
+
+
+def test_json_keeps_the_raw_samples_and_the_fingerprint() -> None:
+    found = compare_here({"a": lambda: null(3), "b": lambda: null(2)}, FEEDS, backend="null", **QUICK)  # type: ignore[arg-type]
+    loaded = json.loads(json.dumps(found.to_json()))
+    assert set(loaded["samples_ns"]) == {"a", "b", AGAIN}
+    runs = [run for block in loaded["samples_ns"]["b"][0] for run in block]
+    assert loaded["timings"]["b"]["runs"] == len(runs)
+    assert loaded["timings"]["b"]["min_ms"] == min(runs) / 1e6
+    assert loaded["timings"]["b"]["median_ms"] == pytest.approx(np.median(runs) / 1e6, rel=0.02)
+    assert loaded["fingerprint"]["cpus"] == os.cpu_count()
+    assert any("one process" in warning for warning in loaded["warnings"])
+    assert "samples_ns" not in found.to_json(samples=False)
+
+
+def test_every_model_gets_its_time_and_its_turns() -> None:
+    with null(1) as short, null(10) as long:
+        found = sample(
+            {"short": short, "long": long}, FEEDS, Sampling(blocks=4, min_time_s=0.02, max_time_s=60, seed=0)
+        )
+    for label in ("short", "long"):
+        assert len(found.runs_ns[label]) == 4
+        assert sum(map(sum, found.runs_ns[label])) == pytest.approx(0.02e9, rel=0.1)
+    assert len(found.runs_ns["short"][0]) == pytest.approx(10 * len(found.runs_ns["long"][0]), rel=0.1)
+
+
+def test_max_time_stops_after_the_first_block() -> None:
+    with null(1) as session:
+        found = sample({"a": session}, FEEDS, Sampling(blocks=50, min_time_s=0.01, max_time_s=1e-9, seed=0))
+    assert len(found.runs_ns["a"]) == 1
+
+
+def test_turns_are_taken_in_random_order() -> None:
+    order: list[str] = []
+
+    def logged(name: str) -> Session:
+        def cost(model: onnx.ModelProto, call: int) -> int:
+            if not order or order[-1] != name:
+                order.append(name)
+            return 50_000_000
+
+        return NullBackend(cost).open(chain(1), threads=1)
+
+    sample({"a": logged("a"), "b": logged("b")}, FEEDS, Sampling(blocks=40, min_time_s=0, max_time_s=60, seed=0))
+    # Strict alternation would give 80 changes, sorted blocks as well; a fair order merges about half of the borders.
+    assert 50 < len(order) < 75
+
+
+def test_warm_up_ends_when_windows_agree_and_says_when_they_never_do() -> None:
+    falling = NullBackend(lambda model, call: max(1_000_000, 50_000_000 - call * 1_000_000)).open(chain(1), threads=1)
+    median_ns, runs, stable = warm_up(falling, FEEDS)
+    assert stable
+    assert median_ns == 1_000_000
+    assert runs > 50
+    growing = NullBackend(lambda model, call: int(1_000_000 * 1.05**call)).open(chain(1), threads=1)
+    assert warm_up(growing, FEEDS)[2] is False
+    found = compare_here(
+        {"grows": lambda: NullBackend(lambda model, call: int(1e6 * 1.05 ** min(call, 300))).open(chain(1), threads=1)},
+        FEEDS,
+        blocks=2,
+        min_time_s=0,
+    )
+    assert any("still changing" in warning and "grows" in warning for warning in found.warnings)
+
+
+def test_too_few_blocks_conclude_nothing() -> None:
+    found = compare_here({"a": lambda: null(8), "b": lambda: null(1)}, FEEDS, blocks=2, min_time_s=0)
+    assert found.verdicts == {"b": "inconclusive"}
+    assert any("too few" in warning for warning in found.warnings)
+
+
+def test_onnxruntime_finds_the_shorter_chain_faster() -> None:
+    feeds = {"x": np.ones((64, 256), np.float32)}
+    found = compare(
+        {"long": chain(12, 256), "short": chain(2, 256)}, feeds, threads=1, processes=2, blocks=6, min_time_s=0.2
+    )
+    assert found.provider == "CPUExecutionProvider"
+    assert found.ratios["short"].ratio < 0.5
+    assert found.verdicts == {"short": "faster"}
+
+
+def test_paths_with_external_data_are_opened_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "external.onnx"
+    onnx.save_model(chain(2, 64), str(path), save_as_external_data=True, size_threshold=0, location="weights.bin")
+    feeds = {"x": np.ones((1, 64), np.float32)}
+    found = compare({"a": path}, feeds, threads=1, processes=1, blocks=1, min_time_s=0)
+    assert found.timings["a"].median_ms > 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["external.onnx", "weights.bin"]
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "kind"),
+    [
+        ({}, {}, UsageError),
+        ({"a": Path("/no/such.onnx")}, {}, ModelFileError),
+        ({AGAIN: b""}, {}, UsageError),
+        ({"a": b"not a model"}, {"backend": "null"}, BackendError),
+        ({"a": b"not a model"}, {}, BackendError),
+        ({"a": chain(1)}, {"processes": 0}, UsageError),
+        ({"a": chain(1)}, {"blocks": 0}, UsageError),
+        ({"a": chain(1)}, {"max_time_s": 0}, UsageError),
+        ({"a": chain(1)}, {"threads": 0}, UsageError),
+        ({"a": chain(1, 8)}, {"backend": "null"}, BackendError),
+    ],
+)
+def test_bad_arguments_are_one_line(models: dict[str, bytes], options: dict[str, int], kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        compare(models, FEEDS, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_worker_answers_json_whatever_else_is_printed(tmp_path: Path) -> None:
+    """The answer is the only thing on stdout, and errors come as data with exit code 0."""
+    job = {"backend": "none such", "threads": 1, "models": {}, "feeds": str(tmp_path), "sampling": {}}
+    done = subprocess.run(
+        [sys.executable, "-m", processes.WORKER], input=json.dumps(job), capture_output=True, text=True, check=True
+    )
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] == "RegistryError"
+    assert "none such" in error["what"]
+
+
+def test_worker_runs_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    found = compare({"a": chain(1)}, FEEDS, backend="null", processes=1, blocks=1, min_time_s=0)
+    assert found.processes == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL.*out of memory"),
+        ("raise SystemExit('went wrong')", "exit code 1: went wrong"),
+        ("print('no json')", "no JSON"),
+    ],
+)
+def test_a_dying_worker_is_reported(code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dying_worker.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(processes, "WORKER", "dying_worker")
+    with pytest.raises(BackendError, match=message):
+        processes.run_worker({})
+
+
+def test_spinning_threads_have_gone_to_sleep_before_the_next_turn() -> None:
+    import time
+
+    from compressor.backends.sampling import settle
+
+    feeds = {"x": np.ones((64, 256), np.float32)}
+    with open_model(chain(10, 256), threads=2) as session:
+        session.time_ns(feeds, 20)
+        settle(session)
+        before = time.process_time()
+        time.sleep(0.05)
+        assert time.process_time() - before < 0.01

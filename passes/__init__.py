@@ -1,0 +1,1 @@
+"""Graph -> graph: channel analysis, criteria, selection, pruning."""

@@ -1,0 +1,153 @@
+"""Channel analysis: one pass of the op rules over a normalised graph (design, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from compressor.passes.labels import Labels, fixed, is_fixed
+from compressor.passes.op_rules import OP_RULES, AxisLabels, Cause, LabelState, RuleContext, known_shapes, rule_name
+from compressor.passes.probe import Probe, probe_twice
+from compressor.passes.spaces import Space, build_spaces
+
+# Ops that make labels of their own even when all they read is FIXED.
+_MAKERS = {"Expand", "ConstantOfShape", "Tile"}
+_FLOATS = {
+    onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16,
+    onnx.TensorProto.FLOAT8E4M3FN, onnx.TensorProto.FLOAT8E5M2,
+}  # fmt: skip
+
+
+@dataclass
+class Analysis:
+    """What may be removed from ``graph``, together with what, and what may not and why.
+
+    Attributes:
+        graph: the normalised graph that was analysed; never changed.
+        probes: shapes and values at two sets of input sizes.
+        state: labels of every tensor and of every use of an initializer.
+        spaces: groups of interchangeable atoms, in the order in which parameters use them.
+    """
+
+    graph: gs.Graph
+    probes: tuple[Probe, Probe]
+    state: LabelState
+    spaces: list[Space]
+
+    def cause_of(self, label: int) -> Cause | None:
+        """Why a label (as written in a label array) is FIXED."""
+        index = self.state.store.cause(label)
+        return self.state.causes[index] if index >= 0 else None
+
+    def fixed_axes(self) -> list[tuple[str, int, str]]:
+        """(initializer, axis, reason) for every float initializer axis longer than 1 with FIXED indices."""
+        found: dict[tuple[str, int], str] = {}
+        for (node, slot), axes in self.state.uses.items():
+            name = self.graph.nodes[node].inputs[slot].name
+            for axis, labels in enumerate(axes):
+                pinned = labels[self.state.store.resolve(labels) == 0] if labels.size > 1 else labels[:0]
+                pinned = pinned[pinned != 0]
+                if pinned.size:
+                    found.setdefault((name, axis), str(self.cause_of(int(pinned[0])) or "joined with a fixed axis"))
+        return [(name, axis, reason) for (name, axis), reason in found.items()]
+
+
+def analyse(graph: gs.Graph) -> Analysis:
+    """Label every axis of every tensor of a normalised graph and group the atoms into spaces.
+
+    Raises:
+        GraphError: shapes cannot be inferred.
+    """
+    probes = probe_twice(graph)
+    state = LabelState()
+    for tensor in graph.inputs:
+        state.tensors[tensor.name] = [fixed(n) for n in probes[0].shapes[tensor.name]]
+    for index, node in enumerate(graph.nodes):
+        _label_constants(state, index, node, probes[0])
+        _visit(RuleContext(state, index, node, probes, graph.opset), probes[0])
+    for tensor in graph.outputs:
+        state.blame(Cause(tensor.name, "", "graph output"))
+        for labels in state.tensors.get(tensor.name, []):
+            if not is_fixed(labels):
+                state.store.pin(labels)
+    return Analysis(graph, probes, state, build_spaces(graph, state))
+
+
+def _label_constants(state: LabelState, index: int, node: gs.Node, probe: Probe) -> None:
+    for slot, tensor in enumerate(node.inputs):
+        if isinstance(tensor, gs.Constant):
+            floating = probe.dtypes[tensor.name] in _FLOATS
+            state.uses[index, slot] = [_start(state, n) if floating else fixed(n) for n in tensor.shape]
+
+
+def _start(state: LabelState, length: int) -> Labels:
+    return state.store.fresh(length) if length > 1 else fixed(length)
+
+
+def _visit(ctx: RuleContext, probe: Probe) -> None:
+    node = ctx.node
+    subgraphs = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    if not (known_shapes(node.inputs, probe) and known_shapes(node.outputs, probe)):
+        ctx.pin_all("shapes are not known before run time")
+    elif subgraphs:
+        ctx.pin_all("the op runs a subgraph")
+    elif all(_fixed_input(ctx, slot) for slot in range(len(node.inputs))) and _stays_fixed(node, probe):
+        ctx.output_fixed()
+    else:
+        _run_rule(ctx)
+    for subgraph in subgraphs:
+        _pin_captured(ctx, subgraph)
+
+
+def _fixed_input(ctx: RuleContext, slot: int) -> bool:
+    axes: AxisLabels = ctx.state.labels_of(ctx.index, slot, ctx.node.inputs[slot]) or []
+    return all(map(is_fixed, axes))
+
+
+def _stays_fixed(node: gs.Node, probe: Probe) -> bool:
+    if node.op not in _MAKERS:
+        return True
+    return all(probe.dtypes.get(tensor.name) not in _FLOATS for tensor in node.outputs)
+
+
+def _run_rule(ctx: RuleContext) -> None:
+    rule = OP_RULES.find(rule_name(ctx.node))
+    if rule is None:
+        ctx.pin_all(f"op {rule_name(ctx.node)} has no rule")
+        return
+    ctx.state.blame(Cause(ctx.node.name, ctx.node.op, "joined with an axis that is fixed"))
+    rule(ctx)
+
+
+def _pin_captured(ctx: RuleContext, subgraph: gs.Graph) -> None:
+    """Tensors that a subgraph reads from outside stay whole."""
+    for node in subgraph.nodes:
+        for tensor in node.inputs:
+            for labels in ctx.state.tensors.get(tensor.name, []):
+                ctx.pin(labels, "a subgraph reads this tensor")
+        for value in node.attrs.values():
+            if isinstance(value, gs.Graph):
+                _pin_captured(ctx, value)
+    for tensor in subgraph.outputs:
+        for labels in ctx.state.tensors.get(tensor.name, []):
+            ctx.pin(labels, "a subgraph returns this tensor")
+
+
+def prunable_share(analysis: Analysis) -> float:
+    """Share of the weights (initializers of two axes or more) that some prunable axis reaches."""
+    store, reached, total = analysis.state.store, 0, 0
+    seen: dict[str, bool] = {}
+    sizes: dict[str, int] = {}
+    for (node, slot), axes in analysis.state.uses.items():
+        tensor = analysis.graph.nodes[node].inputs[slot]
+        if sum(labels.size > 1 for labels in axes) >= 2:
+            sizes[tensor.name] = int(np.prod(tensor.shape))
+            free = any(bool(store.resolve(labels).any()) for labels in axes if not is_fixed(labels))
+            seen[tensor.name] = seen.get(tensor.name, False) or free
+    for name, size in sizes.items():
+        total += size
+        reached += size if seen[name] else 0
+    return reached / total if total else 0.0

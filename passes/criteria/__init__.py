@@ -1,0 +1,1 @@
+"""Criteria: what a channel is worth, one file each."""

@@ -1,0 +1,113 @@
+"""The masked original: what a pruned model must equal (design, section 3, "Proof").
+
+Wherever the original sums over an axis that loses indices, those indices are silenced: in the weight
+where the operand is an initializer, by a 0/1 factor on the activation otherwise. Where an op
+normalises over such an axis (soft spaces), it is given only the kept indices and its result is spread
+out again with zeros: the exact sliced semantics. No size changes, no rewrite rule runs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from compressor.graph_copy import copy_graph
+from compressor.passes.analysis import Analysis
+from compressor.passes.labels import Labels
+from compressor.passes.op_rules import Touch
+from compressor.passes.rewrite import removal_of
+from compressor.passes.rewrite_rules import Mask, NameMaker, Removal
+
+
+def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
+    """A copy of the analysed graph in which ``atoms`` have no effect."""
+    removal = removal_of(analysis, atoms)
+    graph = copy_graph(analysis.graph)
+    masker = _Masker(analysis.graph, graph, removal)
+    for touch in analysis.state.contractions:
+        masker.silence(touch)
+    softs: dict[int, list[tuple[int, Mask]]] = {}
+    for touch in analysis.state.softs:
+        mask = masker.mask(touch)
+        if mask is not None:
+            softs.setdefault(touch.node, []).append((touch.axis, mask))
+    for node, axes in softs.items():
+        masker.normalise_kept(node, axes)
+    masker.finish()
+    return graph
+
+
+class _Masker:
+    def __init__(self, old: gs.Graph, graph: gs.Graph, removal: Removal) -> None:
+        self.old = old
+        self.graph = graph
+        self.removal = removal
+        self.names = NameMaker(set(graph.tensors().keys()))
+        self.nodes = list(graph.nodes)
+        self.before: dict[int, list[gs.Node]] = {}
+        self.after: dict[int, list[gs.Node]] = {}
+
+    def mask(self, touch: Touch) -> Mask | None:
+        tensor = self.old.nodes[touch.node].inputs[touch.slot]
+        return self.removal.input_masks(touch.node, touch.slot, tensor)[touch.axis]
+
+    def silence(self, touch: Touch) -> None:
+        mask = self.mask(touch)
+        if mask is None:
+            return
+        node = self.nodes[touch.node]
+        tensor = node.inputs[touch.slot]
+        rank = len(self.removal.probes[0].shapes[self.old.nodes[touch.node].inputs[touch.slot].name])
+        shape = [1] * rank
+        shape[touch.axis] = mask.size
+        if isinstance(tensor, gs.Constant):
+            values = np.where(mask.reshape(shape), tensor.values, np.zeros((), tensor.values.dtype))
+            node.inputs[touch.slot] = gs.Constant(self.names.new(tensor.name), values)
+            return
+        factor = gs.Constant(self.names.new(tensor.name), mask.astype(np.bool_).reshape(shape))
+        zero = gs.Constant(self.names.new(tensor.name), np.zeros(1, np.dtype(tensor.dtype or np.float32)))
+        silenced = gs.Variable(self.names.new(tensor.name), dtype=tensor.dtype)
+        self.before.setdefault(touch.node, []).append(
+            gs.Node("Where", silenced.name, {}, [factor, tensor, zero], [silenced])
+        )
+        node.inputs[touch.slot] = silenced
+
+    def normalise_kept(self, index: int, axes: list[tuple[int, Mask]]) -> None:
+        """Node ``index`` sees only kept indices; results along those axes are spread out with zeros."""
+        node, old = self.nodes[index], self.old.nodes[index]
+        for slot, tensor in enumerate(old.inputs):
+            masks = self.removal.input_masks(index, slot, tensor)
+            for axis, mask in enumerate(masks):
+                if mask is not None and (slot > 0 or any(axis == soft for soft, _ in axes)):
+                    node.inputs[slot] = self._pick(index, node.inputs[slot], axis, np.flatnonzero(mask), self.before)
+        for slot, tensor in enumerate(old.outputs):
+            masks = self.removal.tensor_masks(tensor.name)
+            for axis, mask in axes:
+                if axis < len(masks) and masks[axis] is not None:
+                    self._spread(index, slot, axis, mask)
+
+    def _pick(
+        self, index: int, source: gs.Tensor, axis: int, kept: Labels, where: dict[int, list[gs.Node]]
+    ) -> gs.Tensor:
+        picked = gs.Variable(self.names.new(source.name), dtype=source.dtype)
+        indices = gs.Constant(self.names.new(source.name), np.asarray(kept, np.int64))
+        where.setdefault(index, []).append(gs.Node("Gather", picked.name, {"axis": axis}, [source, indices], [picked]))
+        return picked
+
+    def _spread(self, index: int, slot: int, axis: int, mask: Mask) -> None:
+        node = self.nodes[index]
+        whole = node.outputs[slot]
+        dense = gs.Variable(self.names.new(whole.name), dtype=whole.dtype)
+        node.outputs[slot] = dense
+        # Any kept index stands in at the removed places: consumers silence those.
+        position = np.maximum(np.cumsum(mask) - 1, 0)
+        indices = gs.Constant(self.names.new(whole.name), np.asarray(position, np.int64))
+        self.after.setdefault(index, []).append(
+            gs.Node("Gather", self.names.new(whole.name), {"axis": axis}, [dense, indices], [whole])
+        )
+
+    def finish(self) -> None:
+        nodes: list[gs.Node] = []
+        for index, node in enumerate(self.nodes):
+            nodes += [*self.before.get(index, []), node, *self.after.get(index, [])]
+        self.graph.nodes = nodes

@@ -1,0 +1,240 @@
+"""Real shapes, and the values of shape tensors, without running the model.
+
+One walk through the graph with a concrete size for every symbolic dimension: shapes come from
+ONNX's own per-node inference, values of shape subgraphs from small NumPy kernels. A second walk with
+other sizes tells which dimensions and values are dynamic. Weights are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
+
+from compressor.errors import GraphError
+from compressor.passes.shape_values import EVALUATION_ERRORS, KERNELS, Array
+
+Shape = tuple[int, ...]
+_VALUE_LIMIT = 1 << 16  # elements; shape arithmetic is far below, position tables and window masks are below
+_RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli",
+           "Dropout"}  # fmt: skip
+# Sizes tried for symbolic dimensions, smallest first: token models want short sequences, image models
+# with strides need room. Distinct symbols get distinct sizes, so that equal sizes mean equal symbols.
+_CANDIDATES = (2, 16, 64, 224)
+
+
+@dataclass
+class Probe:
+    """Facts of one walk: shapes, dtypes and known small values by tensor name."""
+
+    sizes: dict[str, int]
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    dtypes: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Array] = field(default_factory=dict)
+
+
+def symbols(graph: gs.Graph) -> list[str]:
+    """Names of the symbolic dimensions of the graph's inputs; unnamed ones get 'input:axis'."""
+    found: dict[str, None] = {}
+    for tensor in graph.inputs:
+        for axis, size in enumerate(tensor.shape or ()):
+            if not isinstance(size, int) or size < 0:
+                found[_symbol(tensor.name, axis, size)] = None
+    return list(found)
+
+
+def _symbol(name: str, axis: int, size: object) -> str:
+    return size if isinstance(size, str) and size else f"{name}:{axis}"
+
+
+def input_shape(tensor: gs.Tensor, sizes: Mapping[str, int]) -> Shape:
+    """The shape of a graph input at the given symbol sizes."""
+    if tensor.shape is None:
+        raise GraphError(
+            "the graph input has no shape", where=tensor.name, fix="Give it a rank (sizes may be symbolic)."
+        )
+    return tuple(
+        size if isinstance(size, int) and size >= 0 else sizes[_symbol(tensor.name, axis, size)]
+        for axis, size in enumerate(tensor.shape)
+    )
+
+
+def probe_twice(graph: gs.Graph) -> tuple[Probe, Probe]:
+    """Two walks at different sizes (the same walk twice when every input size is static)."""
+    names = symbols(graph)
+    last_error: Exception | None = None
+    for base in _CANDIDATES:
+        first = {name: base + 3 * i for i, name in enumerate(names)}
+        second = {name: 2 * base + 5 * i + 1 if base < 16 else 2 * size for (name, size), i in _numbered(first)}
+        try:
+            one = walk(graph, first)
+            return one, (walk(graph, second) if names else one)
+        except onnx.shape_inference.InferenceError as error:
+            last_error = error
+            if not names:
+                break
+    raise GraphError(
+        f"shapes cannot be inferred: {_reason(last_error)}", where=graph.name, fix="Check the model with onnx.checker."
+    ) from last_error
+
+
+def _numbered(sizes: Mapping[str, int]) -> Iterator[tuple[tuple[str, int], int]]:
+    return ((item, i) for i, item in enumerate(sizes.items()))
+
+
+def _reason(error: Exception | None) -> str:
+    return str(error).strip().splitlines()[-1] if error else "unknown"
+
+
+def walk(graph: gs.Graph, sizes: dict[str, int]) -> Probe:
+    """One walk; ``sizes`` maps every symbolic dimension to a concrete size.
+
+    Raises:
+        onnx.shape_inference.InferenceError: the graph does not fit these sizes.
+    """
+    facts = Probe(sizes)
+    for tensor in graph.inputs:
+        facts.shapes[tensor.name] = input_shape(tensor, sizes)
+        facts.dtypes[tensor.name] = _elem_type(tensor.dtype)
+    engine = _Engine(graph, facts)
+    for node in graph.nodes:
+        engine.visit(node)
+    return facts
+
+
+def _elem_type(dtype: Any) -> int:
+    if isinstance(dtype, int):
+        return dtype
+    return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+class _Engine:
+    def __init__(self, graph: gs.Graph, facts: Probe) -> None:
+        self.facts = facts
+        self.ir_version = 10
+        self.opsets = dict(_domains(graph))
+        self.imports = [onnx.helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
+        self.types: dict[str, onnx.TypeProto] = {}
+        self.known: dict[str, onnx.TensorProto] = {}
+
+    def visit(self, node: gs.Node) -> None:
+        for tensor in node.inputs:
+            if isinstance(tensor, gs.Constant) and tensor.name not in self.facts.shapes:
+                self._constant(tensor)
+        if node.op == "Shape" and self._shape_of(node):
+            return
+        if not self._evaluate(node):
+            self._infer(node)
+
+    def _constant(self, tensor: gs.Constant) -> None:
+        facts = self.facts
+        facts.shapes[tensor.name] = tuple(tensor.shape)
+        facts.dtypes[tensor.name] = _elem_type(tensor.dtype)
+        size = int(np.prod(tensor.shape))
+        integral = not np.issubdtype(np.dtype(tensor.dtype), np.floating)
+        if size <= 64 or (integral and size <= _VALUE_LIMIT):
+            facts.values[tensor.name] = np.asarray(tensor.values)
+
+    def _shape_of(self, node: gs.Node) -> bool:
+        shape = self.facts.shapes.get(node.inputs[0].name)
+        if shape is None:
+            return False
+        end = node.attrs.get("end")
+        value = np.array(shape[node.attrs.get("start", 0) : end], np.int64)
+        self._store(node.outputs[0].name, value)
+        return True
+
+    def _store(self, name: str, value: Array) -> None:
+        self.facts.values[name] = value
+        self.facts.shapes[name] = value.shape
+        self.facts.dtypes[name] = _elem_type(value.dtype)
+
+    def _evaluate(self, node: gs.Node) -> bool:
+        values = self.facts.values
+        names = [tensor.name for tensor in node.inputs]
+        if node.domain or not names or node.op in _RANDOM or any(name and name not in values for name in names):
+            return False
+        inputs = [values[name] if name else None for name in names]
+        try:
+            results = self._run(node, inputs)
+        except EVALUATION_ERRORS:
+            return False
+        if results is None or any(result.size > _VALUE_LIMIT for result in results):
+            return False
+        for tensor, result in zip(node.outputs, results, strict=False):
+            if tensor.name:
+                self._store(tensor.name, result)
+        return True
+
+    def _run(self, node: gs.Node, inputs: list[Array | None]) -> list[Array] | None:
+        kernel = KERNELS.get(node.op)
+        if kernel is not None and len(node.outputs) == 1:
+            result = kernel(inputs, node.attrs)
+            return None if result is None else [np.asarray(result)]
+        if sum(value.size for value in inputs if value is not None) > 4096 or _has_subgraph(node):
+            return None
+        from onnx.reference import ReferenceEvaluator
+
+        proto = OnnxExporter.export_node(node)
+        evaluator = ReferenceEvaluator(proto, opsets=self.opsets)
+        feeds = {tensor.name: value for tensor, value in zip(node.inputs, inputs, strict=True) if value is not None}
+        return [np.asarray(result) for result in evaluator.run(None, feeds)]
+
+    def _infer(self, node: gs.Node) -> None:
+        version = self.opsets.get(node.domain or "")
+        if version is None or not onnx.defs.has(node.op, version, node.domain or ""):
+            return
+        types, known = self._types_of(node)
+        if types is None:
+            return
+        schema = onnx.defs.get_schema(node.op, version, node.domain or "")
+        proto = OnnxExporter.export_node(node)
+        inferred = onnx.shape_inference.infer_node_outputs(
+            schema, proto, types, known, opset_imports=self.imports, ir_version=self.ir_version
+        )
+        for name, kind in inferred.items():
+            self._record(name, kind)
+
+    def _types_of(self, node: gs.Node) -> tuple[dict[str, onnx.TypeProto] | None, dict[str, onnx.TensorProto]]:
+        types: dict[str, onnx.TypeProto] = {}
+        known: dict[str, onnx.TensorProto] = {}
+        for tensor in node.inputs:
+            name = tensor.name
+            if not name:
+                continue
+            if name not in self.facts.dtypes:
+                return None, known
+            if name not in self.types:
+                shape = self.facts.shapes.get(name)
+                self.types[name] = onnx.helper.make_tensor_type_proto(self.facts.dtypes[name], shape)
+            types[name] = self.types[name]
+            value = self.facts.values.get(name)
+            if value is not None:
+                if name not in self.known:
+                    self.known[name] = onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
+                known[name] = self.known[name]
+        return types, known
+
+    def _record(self, name: str, kind: onnx.TypeProto) -> None:
+        if not name or not kind.HasField("tensor_type"):
+            return
+        tensor = kind.tensor_type
+        self.facts.dtypes[name] = tensor.elem_type
+        self.types[name] = kind
+        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+            self.facts.shapes[name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+
+
+def _has_subgraph(node: gs.Node) -> bool:
+    return any(isinstance(value, gs.Graph) for value in node.attrs.values())
+
+
+def _domains(graph: gs.Graph) -> list[tuple[str, int]]:
+    domains = {entry.domain: entry.version for entry in (graph.import_domains or [])}
+    domains[""] = graph.opset
+    return list(domains.items())

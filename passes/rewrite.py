@@ -1,0 +1,111 @@
+"""Rewrite a graph without the removed atoms: slice initializers, then fix whatever holds sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from compressor.graph_copy import copy_graph
+from compressor.passes.analysis import Analysis
+from compressor.passes.dead_nodes import drop_dead_nodes
+from compressor.passes.labels import Labels
+from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
+from compressor.passes.op_rules import rule_name
+from compressor.passes.shape_values import Array
+
+
+def removal_of(analysis: Analysis, atoms: Labels) -> Removal:
+    """The removal of ``atoms`` (label ids)."""
+    gone = np.zeros(len(analysis.state.store), np.bool_)
+    gone[analysis.state.store.resolve(atoms)] = True
+    gone[0] = False
+    return Removal(analysis.state, analysis.probes, gone)
+
+
+def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
+    """A new graph without ``atoms``; the analysed graph is left as it is.
+
+    Names of nodes, initializers, inputs and outputs stay. Initializers shared by several uses stay
+    shared where the kept indices agree and are copied where they differ.
+    """
+    old = analysis.graph
+    removal = removal_of(analysis, atoms)
+    graph = copy_graph(old)
+    names = NameMaker(set(graph.tensors().keys()))
+    _slice_initializers(old, graph, removal, names)
+    nodes: list[gs.Node] = []
+    for index, (before, node) in enumerate(zip(old.nodes, list(graph.nodes), strict=True)):
+        rule = REWRITES.find(rule_name(before))
+        context = RewriteContext(removal, index, before, node, names, graph.opset) if rule else None
+        if rule is None or context is None or not context.changed():
+            nodes.append(node)
+            continue
+        rule(context)
+        nodes += [*context.edits.before, node, *context.edits.after]
+    graph.nodes = nodes
+    _update_shapes(graph, removal)
+    drop_dead_nodes(graph)
+    return graph
+
+
+def _slice_initializers(old: gs.Graph, graph: gs.Graph, removal: Removal, names: NameMaker) -> None:
+    """Give each use its slice. The first distinct slice of an initializer keeps its name."""
+    captured = _captured_constants(old)
+    made: dict[str, dict[tuple[bytes, ...], gs.Constant]] = {}
+    for index, slot in removal.state.uses:
+        tensor = old.nodes[index].inputs[slot]
+        masks = removal.input_masks(index, slot, tensor)
+        key = tuple(b"" if mask is None else np.packbits(mask).tobytes() for mask in masks)
+        versions = made.setdefault(tensor.name, {})
+        if not versions and tensor.name in captured:
+            versions[tuple(b"" for _ in masks)] = graph.nodes[index].inputs[slot]
+        if key not in versions:
+            versions[key] = _sliced(graph.nodes[index].inputs[slot], masks, names if versions else None)
+        graph.nodes[index].inputs[slot] = versions[key]
+
+
+def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker | None) -> gs.Constant:
+    if all(mask is None for mask in masks) and names is None:
+        return tensor
+    values: Array = tensor.values
+    for axis, mask in enumerate(masks):
+        if mask is not None:
+            values = np.compress(mask, values, axis=axis)
+    return gs.Constant(names.new(tensor.name) if names else tensor.name, np.ascontiguousarray(values))
+
+
+def _captured_constants(graph: gs.Graph) -> set[str]:
+    """Names of initializers that subgraphs read from outside; those stay whole under their name."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+        while todo:
+            subgraph = todo.pop()
+            for inner in subgraph.nodes:
+                found.update(tensor.name for tensor in inner.inputs)
+                todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
+            found.update(tensor.name for tensor in subgraph.outputs)
+    return found
+
+
+def _update_shapes(graph: gs.Graph, removal: Removal) -> None:
+    """Recorded shapes of activations follow; symbolic sizes that shrink are forgotten."""
+    one, two = removal.probes
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            masks = removal.tensor_masks(tensor.name)
+            if tensor.shape is None or all(mask is None for mask in masks):
+                continue
+            if len(masks) != len(tensor.shape):
+                tensor.shape = None
+                continue
+            tensor.shape = [
+                size
+                if mask is None
+                else int(mask.sum())
+                if one.shapes[tensor.name][i] == two.shapes[tensor.name][i]
+                else None
+                for i, (size, mask) in enumerate(zip(tensor.shape, masks, strict=True))
+            ]

@@ -34,6 +34,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.errors": Floor.CORE,
     "compressor.external_data": Floor.CORE,
     "compressor.file_kind": Floor.CORE,
+    "compressor.gc_pause": Floor.CORE,
     "compressor.graph_copy": Floor.CORE,
     "compressor.graph_export": Floor.CORE,
     "compressor.graph_extras": Floor.CORE,
@@ -61,6 +62,9 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.analysis": Floor.ANALYSIS,
     "compressor.passes.spaces": Floor.ANALYSIS,
     "compressor.passes.criteria*": Floor.ANALYSIS,
+    "compressor.passes.dead_nodes": Floor.REWRITE,
+    "compressor.passes.masking": Floor.REWRITE,
+    "compressor.passes.rewrite": Floor.REWRITE,
 }
 
 STRANGERS = ("compressor.passes", "compressor.backends", "compressor.models")

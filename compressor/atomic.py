@@ -50,7 +50,7 @@ class FileSet:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
         self._temporary[target] = temporary
-        return open(descriptor, "wb")
+        return os.fdopen(descriptor, "wb")
 
     def temporary(self, target: Path) -> Path:
         """Where the file that is to become `target` is now."""
@@ -69,8 +69,8 @@ class FileSet:
             for target, temporary in self._temporary.items():
                 if len(self._temporary) > 1 and target.exists():
                     self._set_aside[target] = self._beside(target)
-                    os.replace(target, self._set_aside[target])
-                os.replace(temporary, target)
+                    target.replace(self._set_aside[target])
+                temporary.replace(target)
                 placed.append(target)
             done = True
         finally:
@@ -78,7 +78,7 @@ class FileSet:
                 for target in placed:
                     target.unlink()
                 for target, old in self._set_aside.items():
-                    os.replace(old, target)
+                    old.replace(target)
                 self._set_aside.clear()
         self._temporary.clear()
 

@@ -56,7 +56,8 @@ def tensor_message(constant: Any) -> onnx.TensorProto:
         message = onnx.TensorProto(data_type=values.data_type, dims=values.shape, raw_data=bytes(values.raw()))
     else:
         message = numpy_helper.from_array(constant.values)
-    message.name = constant.name
+    if constant.name:
+        message.name = constant.name
     _add_tensor_extras(message, constant)
     return message
 
@@ -75,14 +76,17 @@ def _add_tensor_extras(message: onnx.TensorProto, tensor: Any) -> None:
 
 def _opset_imports(graph: Any) -> list[onnx.OperatorSetIdProto]:
     """The imports the graph came with, the standard one at graph.opset, and one for each new domain."""
-    imports = {entry.domain: entry.version for entry in graph.import_domains or []}
-    standard = "ai.onnx" if "ai.onnx" in imports else ""
+    imports = {}
+    for entry in graph.import_domains or []:
+        imports[entry.domain] = onnx.OperatorSetIdProto()
+        imports[entry.domain].CopyFrom(entry)
     if graph.opset is not None:
-        imports[standard] = graph.opset
+        standard = "ai.onnx" if "ai.onnx" in imports else ""
+        imports.setdefault(standard, onnx.OperatorSetIdProto()).version = graph.opset
     for node in graph.nodes:
         if node.domain and node.domain not in imports:
-            imports[node.domain] = _DEFAULT_CUSTOM_OPSET
-    return [helper.make_opsetid(domain, version) for domain, version in imports.items()]
+            imports[node.domain] = helper.make_opsetid(node.domain, _DEFAULT_CUSTOM_OPSET)
+    return list(imports.values())
 
 
 class _Exporter:
@@ -107,6 +111,10 @@ class _Exporter:
         used.update((tensor.name, tensor) for tensor in graph.outputs if isinstance(tensor, gs.Constant))
         own, order = self._own(used, extras, main), extras.initializer_order
         own.sort(key=lambda constant: order.get(constant.name, len(order)))
+        for constant in own:
+            kept = graph_extras.of(constant)
+            if kept is not None and kept.value_info is not None:
+                described[constant.name] = constant
         self._add_descriptions(proto, graph, extras, described, {constant.name for constant in own})
         return own
 
@@ -125,7 +133,9 @@ class _Exporter:
         return own
 
     def _add_node(self, proto: onnx.GraphProto, node: Any) -> None:
-        message = proto.node.add(op_type=node.op, name=node.name or "")
+        message = proto.node.add(op_type=node.op)
+        if node.name:
+            message.name = node.name
         if node.domain:
             message.domain = node.domain
         message.input.extend([tensor.name for tensor in node.inputs])

@@ -66,6 +66,7 @@ class Importer:
             tensors[initializer.name] = self._constant(initializer, not scopes)
             extras.initializer_order[initializer.name] = position
         self._describe(proto.value_info, tensors)
+        self._note_described_initializers(proto, tensors)
         inputs = self._describe(proto.input, tensors)
         for info in proto.input:
             if info.name in extras.initializer_order:
@@ -103,6 +104,15 @@ class Importer:
                 self._set_type(tensor, info)
             described.append(tensor)
         return described
+
+    def _note_described_initializers(self, proto: onnx.GraphProto, tensors: dict[str, Any]) -> None:
+        """Exporters write value_info for some initializers too; remember for which."""
+        for info in proto.value_info:
+            tensor = tensors[info.name]
+            if isinstance(tensor, gs.Constant):
+                extras = graph_extras.of(tensor) or TensorExtras()
+                extras.value_info = remainder(info, _VALUE_INFO_FIELDS) or onnx.ValueInfoProto()
+                graph_extras.attach(tensor, extras)
 
     def _set_type(self, variable: Any, info: onnx.ValueInfoProto) -> None:
         kind = info.type.WhichOneof("value")

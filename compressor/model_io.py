@@ -87,7 +87,7 @@ def write(graph: Any, path: str | os.PathLike[str]) -> None:
 def same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
     """Do two paths lead to the same file, through links or different spellings? Neither need exist."""
     try:
-        return os.path.samefile(a, b)
+        return Path(a).samefile(b)
     except OSError:
         return os.path.realpath(a) == os.path.realpath(b)
 

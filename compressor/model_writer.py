@@ -69,8 +69,8 @@ def _write_model(file: BinaryIO, model: onnx.ModelProto, constants: list[Any]) -
 
 def _head(constant: Any) -> bytes:
     if not _is_large(constant):
-        return tensor_message(constant).SerializeToString()
-    return tensor_header(constant).SerializeToString() + prefix(TENSOR_RAW_DATA, size_bytes(constant))
+        return bytes(tensor_message(constant).SerializeToString())
+    return bytes(tensor_header(constant).SerializeToString()) + prefix(TENSOR_RAW_DATA, size_bytes(constant))
 
 
 def _put_beside(constant: Any, data: BinaryIO, location: str) -> onnx.TensorProto:

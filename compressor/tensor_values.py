@@ -21,11 +21,11 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from compressor.errors import ModelFileError
 
 _TYPES = onnx.TensorProto
-_BITS_BELOW_A_BYTE = {
+_BITS_BELOW_A_BYTE: dict[int, int] = {
     _TYPES.INT4: 4, _TYPES.UINT4: 4, _TYPES.FLOAT4E2M1: 4,
     _TYPES.INT2: 2, _TYPES.UINT2: 2, _TYPES.FLOAT6E2M3: 6, _TYPES.FLOAT6E3M2: 6,
 }  # fmt: skip
-_STRIDED_FIELDS = {_TYPES.COMPLEX64: 2, _TYPES.COMPLEX128: 2}  # entries of the typed field per element
+_STRIDED_FIELDS: dict[int, int] = {_TYPES.COMPLEX64: 2, _TYPES.COMPLEX128: 2}  # entries of the typed field per element
 _KNOWN_TYPES = frozenset(_TYPES.DataType.values()) - {_TYPES.UNDEFINED}
 _NUMPY_TYPES = {number: np.dtype(helper.tensor_dtype_to_np_dtype(number)) for number in _KNOWN_TYPES}
 _FIELDS = {number: helper.tensor_dtype_to_field(number) for number in _KNOWN_TYPES}
@@ -83,6 +83,7 @@ class MessageValues(TensorValues):
         self.tensor = tensor
 
     def raw(self) -> bytes | memoryview:
+        """The bytes, converted if the message keeps them in a typed field."""
         if self.tensor.HasField("raw_data"):
             return self.tensor.raw_data
         return numpy_helper.from_array(self.load()).raw_data
@@ -123,6 +124,7 @@ class FileValues(TensorValues):
         return onnx.TensorProto(data_type=self.data_type, dims=self.shape, raw_data=bytes(self.raw()))
 
     def raw(self) -> bytes | memoryview:
+        """The bytes in the mapped file, not copied."""
         return self._file.view(self._offset, self.nbytes)
 
     def _read(self) -> np.ndarray[Any, Any]:

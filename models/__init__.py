@@ -1,0 +1,1 @@
+"""Small PyTorch networks to try, test and demonstrate with."""

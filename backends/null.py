@@ -159,8 +159,7 @@ def _concrete_types(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> dict[
                     value.name, value.type.tensor_type.elem_type, feeds[value.name].shape
                 )
             )
-    del concrete.graph.value_info[:]  # declared symbols would hide what the inputs imply
-    del concrete.graph.output[:]
+    del concrete.graph.output[:]  # declared symbols would hide what the inputs imply
     inferred = onnx.shape_inference.infer_shapes(concrete, data_prop=True).graph
     found: dict[str, tuple[int, tuple[int, ...]]] = {
         tensor.name: (tensor.data_type, tuple(tensor.dims)) for tensor in inferred.initializer

@@ -69,6 +69,7 @@ def test_opens_every_form_of_model_alike(backend: Backend, form: str, tmp_path: 
 @pytest.mark.parametrize("form", ["proto", "bytes", "path"])
 def test_extra_outputs_follow_the_models_own(backend: Backend, form: str, tmp_path: Path) -> None:
     proto = chain(2)
+    proto.graph.value_info.append(value("h0", ["N", 16]))
     onnx.save(proto, str(tmp_path / "model.onnx"))
     source = {"proto": proto, "bytes": proto.SerializeToString(), "path": tmp_path / "model.onnx"}[form]
     with backend.open(source, extra_outputs=["h0", "r0", "y", "h0"], optimize=False) as session:

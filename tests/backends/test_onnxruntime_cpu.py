@@ -77,11 +77,30 @@ def test_types_go_in_and_out(kind: int, dtype: type) -> None:
 
 
 def test_scalars_and_views_are_fed_correctly() -> None:
-    nodes = [helper.make_node("Mul", ["x", "s"], ["y"])]
-    proto = model(nodes, [value("x", [16, 3]), value("s", [])], [value("y", [16, 3])])
+    nodes = [helper.make_node("Mul", ["x", "s"], ["y"]), helper.make_node("Neg", ["s"], ["n"])]
+    proto = model(nodes, [value("x", [16, 3]), value("s", [])], [value("y", [16, 3]), value("n", [])])
     with BACKEND.open(proto) as session:
-        y = session.run({"x": X.T, "s": np.float32(2) * np.ones((), np.float32)})["y"]
-        np.testing.assert_array_equal(y, X.T * 2)
+        outputs = session.run({"x": X.T, "s": np.array(2, np.float32)})
+    np.testing.assert_array_equal(outputs["y"], X.T * 2)
+    assert outputs["n"].shape == ()
+
+
+def test_not_optimizing_computes_every_node_as_written() -> None:
+    """x * 1e30 * 1e-30 overflows on the way, unless the batch norm is folded into the convolution."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("BatchNormalization", ["c", "scale", "zero", "zero", "one"], ["y"]),
+    ]
+    weights = {"w": [[[[1e30]]]], "scale": [1e-30], "zero": [0.0], "one": [1.0]}
+    shape = [1, 1, 1, 1]
+    arrays = {name: np.array(numbers, np.float32) for name, numbers in weights.items()}
+    proto = model(nodes, [value("x", shape)], [value("y", shape)], arrays)
+    found = {}
+    for optimize in (True, False):
+        with BACKEND.open(proto, optimize=optimize) as session:
+            found[optimize] = float(session.run({"x": np.full(shape, 1e10, np.float32)})["y"].item())
+    assert found[True] == pytest.approx(1e10, rel=1e-4)
+    assert found[False] == np.inf
 
 
 def test_not_optimizing_keeps_inner_tensors_computed() -> None:
@@ -175,8 +194,30 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
         BACKEND.open(b"junk")
     with pytest.raises(UsageError):
         BACKEND.open(chain(1), threads=0)
+    nodes = [helper.make_node("Gather", ["x", "i"], ["y"])]
+    proto = model(nodes, [value("x", [4]), value("i", [1], TensorProto.INT64)], [value("y", [1])])
+    with BACKEND.open(proto) as session, pytest.raises(BackendError):
+        session.run({"x": np.zeros(4, np.float32), "i": np.array([9])})
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_failed_start_is_not_tried_again_with_other_providers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import onnxruntime
+
+    attempts = []
+
+    def fail(session: object, *arguments: object) -> None:
+        attempts.append(arguments)
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "_create_inference_session", fail)
+    with pytest.raises(BackendError, match="no such device"):
+        BACKEND.open(chain(1))
+    assert len(attempts) == 1
+    assert capfd.readouterr().out == ""
 
 
 def test_missing_runtime_is_reported_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:

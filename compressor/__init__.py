@@ -1,9 +1,47 @@
-"""compressor: a hardware-aware compression compiler for ONNX models."""
+"""compressor: a hardware-aware compression compiler for ONNX models.
+
+The Python API is a few functions, loaded when first used: ``import compressor`` itself reads no
+runtime and no framework.
+
+    compressor.inspect("model.onnx")
+    compressor.compress("model.onnx", "small.onnx", macs=0.5)
+    compressor.verify("model.onnx", "small.onnx", "plan.json")
+    compressor.bench(["model.onnx", "small.onnx"])
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from compressor import _checkout
 
 __version__ = "0.1.0"
 
 _checkout.install()
+
+_API = {
+    "inspect": ("compressor.inspection", "inspect_model"),
+    "compress": ("compressor.pipeline", "compress"),
+    "replay": ("compressor.pipeline", "replay"),
+    "verify": ("compressor.pipeline", "verify_files"),
+    "bench": ("compressor.benchmark", "bench"),
+    "Options": ("compressor.passes.selection", "Options"),
+    "CompressorError": ("compressor.errors", "CompressorError"),
+}
+__all__ = ["CompressorError", "Options", "__version__", "bench", "compress", "inspect", "replay", "verify"]
+
+if TYPE_CHECKING:
+    from compressor.benchmark import bench
+    from compressor.errors import CompressorError
+    from compressor.inspection import inspect_model as inspect
+    from compressor.passes.selection import Options
+    from compressor.pipeline import compress, replay
+    from compressor.pipeline import verify_files as verify
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _API:
+        raise AttributeError(f"module 'compressor' has no attribute {name!r}")
+    module, attribute = _API[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -48,8 +48,8 @@ class FileSet:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         temporary = self._beside(target)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
         self._temporary[target] = temporary
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
         return os.fdopen(descriptor, "wb")
 
     def temporary(self, target: Path) -> Path:
@@ -63,7 +63,6 @@ class FileSet:
 
     def commit(self) -> None:
         """Put every file in place, in the order they were created; on failure all old files are back."""
-        placed: list[Path] = []
         done = False
         try:
             for target, temporary in self._temporary.items():
@@ -71,16 +70,21 @@ class FileSet:
                     self._set_aside[target] = self._beside(target)
                     target.replace(self._set_aside[target])
                 temporary.replace(target)
-                placed.append(target)
             done = True
         finally:
             if not done:
-                for target in placed:
-                    target.unlink()
-                for target, old in self._set_aside.items():
-                    old.replace(target)
-                self._set_aside.clear()
+                self._take_back()
         self._temporary.clear()
+
+    def _take_back(self) -> None:
+        """Undo a commit that stopped half way; the disk tells how far it came."""
+        for target, temporary in self._temporary.items():
+            old = self._set_aside.get(target)
+            if old is not None and old.exists():
+                old.replace(target)
+            elif old is None and not temporary.exists():
+                target.unlink(missing_ok=True)
+        self._set_aside.clear()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -96,3 +100,16 @@ class FileSet:
     @staticmethod
     def _beside(target: Path) -> Path:
         return target.with_name(f".{target.name[:64]}.{secrets.token_hex(6)}.tmp")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file or none of it.
+
+    Raises:
+        ModelFileError: the disk is full, the folder is missing or read-only, and the like.
+    """
+    with FileSet(path) as files:
+        with files.create(path) as file:
+            file.write(data)
+            files.sync(file)
+        files.commit()

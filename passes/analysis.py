@@ -136,6 +136,11 @@ def _pin_captured(ctx: RuleContext, subgraph: gs.Graph) -> None:
             ctx.pin(labels, "a subgraph returns this tensor")
 
 
+def is_float(probe: Probe, name: str) -> bool:
+    """Whether a tensor holds floating-point numbers."""
+    return probe.dtypes[name] in _FLOATS
+
+
 def prunable_share(analysis: Analysis) -> float:
     """Share of the weights (initializers of two axes or more) that some prunable axis reaches."""
     store, reached, total = analysis.state.store, 0, 0
@@ -143,7 +148,7 @@ def prunable_share(analysis: Analysis) -> float:
     sizes: dict[str, int] = {}
     for (node, slot), axes in analysis.state.uses.items():
         tensor = analysis.graph.nodes[node].inputs[slot]
-        if sum(labels.size > 1 for labels in axes) >= 2:
+        if sum(labels.size > 1 for labels in axes) >= 2 and is_float(analysis.probes[0], tensor.name):
             sizes[tensor.name] = int(np.prod(tensor.shape))
             free = any(bool(store.resolve(labels).any()) for labels in axes if not is_fixed(labels))
             seen[tensor.name] = seen.get(tensor.name, False) or free

@@ -174,9 +174,14 @@ class RuleContext:
         self.output_fixed()
 
     def output(self, axes: AxisLabels, slot: int = 0) -> None:
-        """State the labels of output ``slot``."""
-        if slot < len(self.node.outputs) and self.node.outputs[slot].name:
-            self.state.tensors[self.node.outputs[slot].name] = axes
+        """State the labels of output ``slot``. An axis of size 1 cannot lose its index."""
+        if slot >= len(self.node.outputs) or not self.node.outputs[slot].name:
+            return
+        for axis, labels in enumerate(axes):
+            if labels.size == 1 and not is_fixed(labels):
+                self.pin(labels, "this index stands alone on its axis")
+                axes[axis] = fixed(1)
+        self.state.tensors[self.node.outputs[slot].name] = axes
 
     def output_fixed(self) -> None:
         """All outputs of known shape are FIXED."""

@@ -11,8 +11,8 @@ from compressor.graph_copy import copy_graph
 from compressor.passes.analysis import Analysis
 from compressor.passes.dead_nodes import drop_dead_nodes
 from compressor.passes.labels import Labels
-from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
 from compressor.passes.op_rules import rule_name
+from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
 from compressor.passes.shape_values import Array
 
 

@@ -100,7 +100,7 @@ def patch_vector(
     nodes: list[gs.Node] = []
 
     def constant(values: Sequence[int], dtype: type = np.int64) -> gs.Constant:
-        array = np.asarray(values, dtype)
+        array: Array = np.asarray(values, dtype)
         return gs.Constant(new_name(f"{vector.name}_sizes"), array.reshape(()) if scalar else array)
 
     def emit(op: str, inputs: list[gs.Tensor]) -> gs.Tensor:

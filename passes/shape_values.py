@@ -46,10 +46,10 @@ def _slice(inputs: Sequence[Array | None], attrs: Attrs) -> Array | None:
     data = inputs[0]
     if data is None:
         return None
+    given: list[Any] = [*inputs[1:], None, None][:4]
     if "starts" in attrs:
-        starts, ends, axes, steps = attrs["starts"], attrs["ends"], attrs.get("axes"), None
-    else:
-        starts, ends, axes, steps = [*inputs[1:], None, None][:4]
+        given = [attrs["starts"], attrs["ends"], attrs.get("axes"), None]
+    starts, ends, axes, steps = given
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     index: list[slice] = [slice(None)] * data.ndim
@@ -130,7 +130,7 @@ def _plain(function: Callable[..., Any]) -> Kernel:
 
 KERNELS: dict[str, Kernel] = {
     "Abs": _plain(np.abs), "Add": _plain(np.add), "And": _plain(np.logical_and), "Cast": _cast, "Ceil": _plain(np.ceil),
-    "Concat": lambda i, a: None if any(v is None for v in i) else np.concatenate(list(i), a["axis"]),  # type: ignore[arg-type]
+    "Concat": lambda i, a: None if any(v is None for v in i) else np.concatenate(list(i), a["axis"]),
     "ConstantOfShape": _constant_of_shape, "Div": _div, "Equal": _plain(np.equal), "Expand": _expand,
     "Floor": _plain(np.floor),
     "Gather": lambda i, a: None if i[0] is None or i[1] is None else np.take(i[0], i[1], a.get("axis", 0)),

@@ -1,0 +1,242 @@
+"""The pipeline: load -> normalise -> analyse -> select -> rewrite -> verify -> write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import onnx_graphsurgeon as gs
+
+import compressor
+from compressor.backends.fingerprint import fingerprint
+from compressor.errors import UsageError
+from compressor.model_io import digest, read, same_file, write
+from compressor.normalize import normalize
+from compressor.passes.analysis import Analysis, analyse
+from compressor.passes.cost import CostModel
+from compressor.passes.labels import Labels
+from compressor.passes.plan import Plan, PlanCounts, atoms_of, cuts_of, read_plan
+from compressor.passes.rewrite import remove_atoms
+from compressor.passes.scores import CRITERIA, ScoreContext
+from compressor.passes.selection import Options, Selection, Target, select
+from compressor.results import Compression, Counts
+from compressor.verify import Verification, verify_removal
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model file, read, normalised and analysed."""
+
+    path: Path
+    digest: str
+    analysis: Analysis
+    cost: CostModel
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 4)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress shown."""
+
+
+def load_model(path: PathLike) -> Loaded:
+    """Read a model file and analyse it.
+
+    Raises:
+        ModelFileError: the file cannot be read safely.
+        GraphError: its shapes cannot be inferred.
+    """
+    graph = read(path)
+    analysis = analyse(normalize(graph))
+    return Loaded(Path(path), digest(graph), analysis, CostModel(analysis))
+
+
+def compress(
+    model: PathLike,
+    output: PathLike,
+    *,
+    channels: float | None = None,
+    params: float | None = None,
+    macs: float | None = None,
+    criterion: str = "l1",
+    options: Options | None = None,
+    seed: int = 0,
+    verify: bool = True,
+    plan_path: PathLike | None = None,
+    progress: Progress = _silent,
+) -> Compression:
+    """Remove the least important channels until the target is met, prove the result, write it.
+
+    Args:
+        model: path of an ONNX file; it is never changed.
+        output: path of the result, written whole or not at all.
+        channels, params, macs: exactly one: the share to keep, between 0 and 1.
+        criterion: a registered criterion ("l1", "l2", "random").
+        options: scope, rounding and whether widths may be cut.
+        seed: of random scores and of the verification's inputs.
+        verify: prove that pruned equals masked before anything is written.
+        plan_path: where to save the plan as well.
+        progress: called with (stage, done, total).
+
+    Raises:
+        CompressorError: one of its subclasses, with what was wrong and what to do.
+    """
+    target = _target(channels, params, macs)
+    score = CRITERIA.get(criterion)
+    options = options or Options()
+    _check_paths(model, output, plan_path)
+    clock = _Clock()
+    with clock.stage("load and analyse"):
+        loaded = load_model(model)
+    progress("analyse", 1, 1)
+    with clock.stage("select"):
+        scores = score(ScoreContext(loaded.analysis, seed))
+        selection = select(loaded.analysis, loaded.cost, scores, target, options)
+    progress("select", 1, 1)
+    plan = Plan(
+        digest=loaded.digest,
+        made_with={
+            "criterion": criterion, "metric": target.metric, "keep": target.keep, "scope": options.scope,
+            "floor": options.floor, "round_to": options.round_to, "allow_width": options.allow_width, "seed": seed,
+            "compressor": compressor.__version__,
+        },
+        before=PlanCounts(**vars(selection.before)),
+        after=PlanCounts(**vars(selection.after)),
+        cuts=list(cuts_of(loaded.analysis, selection.atoms, scores, criterion)),
+    )  # fmt: skip
+    return _carry_out(loaded, selection, plan, Path(output), plan_path, verify, seed, clock, progress)
+
+
+def replay(
+    model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0,
+    progress: Progress = _silent,
+) -> Compression:  # fmt: skip
+    """Apply a saved plan to the model it was made for.
+
+    Raises:
+        PlanError: the plan is malformed or was made for another graph.
+    """
+    _check_paths(model, output, None)
+    clock = _Clock()
+    with clock.stage("load and analyse"):
+        plan = read_plan(Path(plan_path))
+        loaded = load_model(model)
+        selection = _selection(loaded, atoms_of(plan, loaded.analysis, loaded.digest))
+    progress("analyse", 1, 1)
+    return _carry_out(loaded, selection, plan, Path(output), None, verify, seed, clock, progress)
+
+
+def verify_files(
+    original: PathLike, pruned: PathLike, plan_path: PathLike, *, inputs: int = 3, seed: int = 0,
+    progress: Progress = _silent,
+) -> Verification:  # fmt: skip
+    """Prove that a pruned file is its original less what the plan removes.
+
+    Raises:
+        VerificationError: it is not; names the first tensor that differs.
+    """
+    plan = read_plan(Path(plan_path))
+    loaded = load_model(original)
+    atoms = atoms_of(plan, loaded.analysis, loaded.digest)
+    candidate = normalize(read(pruned))
+    _same_interface(loaded.analysis.graph, candidate, Path(pruned))
+    return verify_removal(
+        loaded.analysis, atoms, candidate, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
+    )
+
+
+def _selection(loaded: Loaded, atoms: Labels) -> Selection:
+    return Selection(atoms, loaded.cost.cost(atoms[:0]), loaded.cost.cost(atoms))
+
+
+def _carry_out(
+    loaded: Loaded, selection: Selection, plan: Plan, output: Path, plan_path: PathLike | None, verify: bool, seed: int,
+    clock: _Clock, progress: Progress,
+) -> Compression:  # fmt: skip
+    with clock.stage("rewrite"):
+        pruned = remove_atoms(loaded.analysis, selection.atoms)
+    evidence = None
+    if verify:
+        with clock.stage("verify"):
+            evidence = verify_removal(
+                loaded.analysis, selection.atoms, pruned, seed=seed, progress=lambda d, t: progress("verify", d, t)
+            )
+    with clock.stage("write"):
+        write(pruned, output)
+        if plan_path is not None:
+            plan.save(Path(plan_path))
+    progress("write", 1, 1)
+    return Compression(
+        model=str(loaded.path),
+        output=str(output),
+        plan=None if plan_path is None else str(plan_path),
+        made_with=dict(plan.made_with),
+        before=Counts(**vars(selection.before), size_bytes=file_size(loaded.path)),
+        after=Counts(**vars(selection.after), size_bytes=file_size(output)),
+        spaces_cut=len(plan.cuts),
+        spaces=len(loaded.analysis.spaces),
+        verification=None if evidence is None else evidence.to_json(),
+        seconds=clock.seconds,
+        environment={"seed": seed, **fingerprint().to_json()},
+    )
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a model file and of the external data beside it that it wrote."""
+    data = path.with_name(path.stem + ".onnx.data")
+    return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)
+
+
+def _target(channels: float | None, params: float | None, macs: float | None) -> Target:
+    given = {"channels": channels, "params": params, "macs": macs}
+    named = [(metric, keep) for metric, keep in given.items() if keep is not None]
+    if len(named) != 1:
+        raise UsageError(
+            "give exactly one of --channels, --params and --macs",
+            fix="For example --macs 0.5 to keep half of the MACs.",
+        )
+    metric, keep = named[0]
+    return Target(metric, keep)  # type: ignore[arg-type]
+
+
+def _check_paths(model: PathLike, output: PathLike, plan_path: PathLike | None) -> None:
+    for path, what in ((output, "output"), (plan_path, "plan")):
+        if path is None:
+            continue
+        if same_file(model, path):
+            raise UsageError(f"the {what} path is the input file", where=str(path), fix="Choose another path.")
+        folder = Path(path).resolve().parent
+        if not folder.is_dir():
+            raise UsageError(f"the {what} folder does not exist", where=str(folder), fix="Create it first.")
+        if Path(path).is_dir():
+            raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
+    if plan_path is not None and same_file(output, plan_path):
+        raise UsageError("the plan path is the output path", where=str(output), fix="Choose another path.")
+
+
+def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:
+    for side in ("inputs", "outputs"):
+        want = [(t.name, t.dtype) for t in getattr(original, side)]
+        have = [(t.name, t.dtype) for t in getattr(pruned, side)]
+        if want != have:
+            raise UsageError(
+                f"its {side} are {[n for n, _ in have]}, the original's {[n for n, _ in want]}", where=str(path),
+                fix="Compare a model with its own pruned version.",
+            )  # fmt: skip

@@ -1,0 +1,87 @@
+"""What the pipeline returns: plain data that prints as tables and saves as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SpaceSummary:
+    """One channel space: its size, what runs along it and what hangs on it.
+
+    Attributes:
+        parameters: "initializer[axis]" of every parameter axis coupled to it.
+        params: parameters of the initializers it runs along.
+        macs: multiply-accumulates of the nodes it runs along, per sample.
+        soft: a normalisation runs over it (cut only with --allow-width).
+    """
+
+    name: str
+    size: int
+    soft: bool
+    params: int
+    macs: int
+    parameters: list[str]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The answer of ``inspect``."""
+
+    model: str
+    digest: str
+    opset: int
+    nodes: int
+    params: int
+    macs: int
+    size_bytes: int
+    weights_reached: float
+    inputs: dict[str, list[int | str | None]]
+    outputs: dict[str, list[int | str | None]]
+    spaces: list[SpaceSummary]
+    fixed: list[tuple[str, int, str]]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {"kind": "inspection", "version": RESULT_VERSION, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of a model."""
+
+    params: int
+    macs: int
+    channels: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Compression:
+    """The answer of ``compress``.
+
+    Attributes:
+        verification: evidence that pruned equals masked; None when it was skipped on request.
+        seconds: by stage.
+        environment: versions, hardware and seed of the run.
+    """
+
+    model: str
+    output: str
+    plan: str | None
+    made_with: dict[str, Any]
+    before: Counts
+    after: Counts
+    spaces_cut: int
+    spaces: int
+    verification: dict[str, Any] | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {"kind": "compression", "version": RESULT_VERSION, **asdict(self)}

@@ -1,0 +1,72 @@
+"""Kept lengths of many axes at once, for any removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compressor.passes.labels import Labels, LabelStore, is_fixed
+
+
+class AxisTable:
+    """Distinct label arrays, flattened into one table of atoms.
+
+    Equal arrays (after resolution) are one row, so a width shared by a hundred tensors is counted once.
+    """
+
+    def __init__(self, store: LabelStore) -> None:
+        self._store = store
+        self._row_by_id: dict[int, int] = {}
+        self._row_by_content: dict[bytes, int] = {}
+        self._axes: list[Labels] = []
+        self._alive: list[Labels] = []
+        self._columns: list[Labels] | None = None
+        self._starts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def add(self, labels: Labels) -> int:
+        """Row number of an axis (-1 - length for one that is wholly FIXED)."""
+        if is_fixed(labels):
+            return -1 - labels.size
+        row = self._row_by_id.get(id(labels))
+        if row is None:
+            resolved = self._store.resolve(labels)
+            if not resolved.any():
+                row = -1 - labels.size
+            else:
+                row = self._row_by_content.setdefault(resolved.tobytes(), len(self._axes))
+                if row == len(self._axes):
+                    self._axes.append(resolved)
+                    self._columns = None
+            self._row_by_id[id(labels)] = row
+            self._alive.append(labels)  # so that its id stays its own
+        return row
+
+    def _table(self) -> list[Labels]:
+        if self._columns is None:
+            sizes = [axis.size for axis in self._axes]
+            self._starts = np.cumsum([0, *sizes])[:-1]
+            everything = np.concatenate(self._axes) if self._axes else np.zeros(0, np.int64)
+            self._columns = self._store.flatten(everything) if everything.size else []
+        return self._columns
+
+    def kept(self, gone: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Kept length of every row when the atoms marked in ``gone`` (bool per id; gone[0] False) go."""
+        columns = self._table()
+        if not columns:
+            return np.zeros(0, np.int64)
+        removed = gone[columns[0]]
+        for column in columns[1:]:
+            removed = removed | gone[column]
+        lengths: NDArray[np.int64] = np.add.reduceat(~removed, self._starts, dtype=np.int64)
+        return lengths
+
+    def emptied(self, gone: NDArray[np.bool_]) -> Iterable[Labels]:
+        """Axes that would lose every index."""
+        for row in np.flatnonzero(self.kept(gone) == 0):
+            yield self._axes[row]
+
+    def length(self, row: int, kept: NDArray[np.int64]) -> int:
+        """Kept length of the axis whose ``add`` gave ``row``."""
+        return int(kept[row]) if row >= 0 else -1 - row

@@ -1,0 +1,168 @@
+"""Which atoms go: an order of all atoms, of which a target takes a prefix.
+
+Every scope is an order. Removing ever longer prefixes only shrinks the model, so the target is met
+by bisection on the exact cost, to within one channel's worth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compressor.errors import NothingToPruneError, UsageError
+from compressor.passes.analysis import Analysis
+from compressor.passes.cost import Cost, CostModel
+from compressor.passes.labels import Labels
+from compressor.passes.scores import Scores
+from compressor.passes.spaces import Space
+
+Metric: TypeAlias = Literal["channels", "params", "macs"]
+Scope: TypeAlias = Literal["per-space", "global", "global-floor"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Keep this share of a metric: 0.5 of ``macs`` means half of the multiply-accumulates stay."""
+
+    metric: Metric
+    keep: float
+
+    def __post_init__(self) -> None:
+        if self.metric not in get_args(Metric):
+            raise UsageError(f"unknown metric {self.metric!r}", fix=f"Known: {', '.join(get_args(Metric))}.")
+        if not (math.isfinite(self.keep) and 0 < self.keep < 1):
+            raise UsageError(
+                f"--{self.metric} {self.keep:g} is not between 0 and 1",
+                fix="Give the share to keep, for example 0.5 for half.",
+            )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How atoms are ordered and rounded.
+
+    Attributes:
+        scope: "per-space" takes the same share of every space; "global" ranks all atoms together, each
+            score divided by the mean of its space; "global-floor" does so but keeps ``floor`` of every space.
+        floor: share of every space that stays in scope "global-floor".
+        round_to: kept sizes of spaces are rounded up to multiples of this (runtimes have steps).
+        allow_width: spaces that an op normalises over may be cut too.
+    """
+
+    scope: Scope = "per-space"
+    floor: float = 0.1
+    round_to: int = 1
+    allow_width: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scope not in get_args(Scope):
+            raise UsageError(f"unknown scope {self.scope!r}", fix=f"Known: {', '.join(get_args(Scope))}.")
+        if not 0 <= self.floor < 1:
+            raise UsageError(
+                f"floor {self.floor:g} is not in [0, 1)", fix="Give the share of each space that must stay."
+            )
+        if self.round_to < 1:
+            raise UsageError(f"round-to {self.round_to} is below 1", fix="Give a positive number of channels.")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The outcome.
+
+    Attributes:
+        atoms: label ids that go.
+        before, after: counts of the model without and with the removal.
+    """
+
+    atoms: Labels
+    before: Cost
+    after: Cost
+
+
+def candidates(analysis: Analysis, options: Options) -> list[Space]:
+    """Spaces that may lose atoms."""
+    return [space for space in analysis.spaces if space.size > 1 and (options.allow_width or not space.soft)]
+
+
+def select(analysis: Analysis, model: CostModel, scores: Scores, target: Target, options: Options) -> Selection:
+    """The lowest-scored atoms whose removal meets the target.
+
+    Args:
+        scores: float64 [label ids].
+
+    Raises:
+        NothingToPruneError: no space may lose a channel, or even the longest prefix keeps more.
+    """
+    spaces = candidates(analysis, options)
+    if not spaces:
+        raise NothingToPruneError(
+            "no channel can be removed from this model",
+            fix="Run `compressor inspect` to see what holds each axis" + _width_hint(analysis),
+        )
+    order = _Order(spaces, scores, options)
+    before = model.cost(np.zeros(0, np.int64))
+    goal = target.keep * getattr(before, target.metric)
+    if target.metric == "channels":  # of the spaces that may be cut
+        goal = before.channels - sum(space.size for space in spaces) * (1 - target.keep)
+
+    def metric(count: int) -> float:
+        return float(getattr(model.cost(model.protect(order.prefix(count))), target.metric))
+
+    low, high = 0, order.size
+    if metric(high) > goal:
+        raise NothingToPruneError(
+            f"--{target.metric} {target.keep:g} cannot be reached: {metric(high) / getattr(before, target.metric):.3f}"
+            " stays when every space is cut to the least",
+            fix="Ask for more to stay, or relax --round-to and --floor" + _width_hint(analysis),
+        )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if metric(middle) <= goal else (middle, high)
+    atoms = model.protect(order.prefix(high))
+    return Selection(atoms, before, model.cost(atoms))
+
+
+def _width_hint(analysis: Analysis) -> str:
+    return (
+        "; --allow-width adds the spaces that a normalisation runs over."
+        if any(s.soft for s in analysis.spaces)
+        else "."
+    )
+
+
+class _Order:
+    """All candidate atoms, least important first."""
+
+    def __init__(self, spaces: list[Space], scores: Scores, options: Options) -> None:
+        self._round_to = options.round_to
+        self._sizes = np.array([space.size for space in spaces], np.int64)
+        floor = options.floor if options.scope == "global-floor" else 0.0
+        self._least = np.maximum(1, np.ceil(floor * self._sizes).astype(np.int64))
+        atoms, ranks, owners, keys = [], [], [], []
+        for number, space in enumerate(spaces):
+            own = scores[space.atoms]
+            rank = np.empty(space.size, np.int64)
+            rank[np.argsort(own, kind="stable")] = np.arange(space.size)
+            mean = own.mean() or 1.0
+            atoms.append(space.atoms)
+            ranks.append(rank)
+            owners.append(np.full(space.size, number))
+            keys.append((rank + 1) / space.size if options.scope == "per-space" else own / mean)
+        self._atoms, self._ranks, self._owners = map(np.concatenate, (atoms, ranks, owners))
+        self._order: NDArray[np.int64] = np.lexsort((self._ranks, np.concatenate(keys)))
+
+    @property
+    def size(self) -> int:
+        """Number of candidate atoms."""
+        return int(self._atoms.size)
+
+    def prefix(self, count: int) -> Labels:
+        """The first ``count`` atoms, less what floors and rounding give back."""
+        cut = np.bincount(self._owners[self._order[:count]], minlength=self._sizes.size)
+        kept = np.maximum(self._sizes - cut, self._least)
+        kept = np.minimum(-(-kept // self._round_to) * self._round_to, self._sizes)
+        return np.sort(self._atoms[self._ranks < (self._sizes - kept)[self._owners]])

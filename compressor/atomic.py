@@ -77,7 +77,9 @@ class FileSet:
         self._temporary.clear()
 
     def _take_back(self) -> None:
-        """Undo a commit that stopped half way; the disk tells how far it came."""
+        """Undo a commit that stopped half way; the disk tells how far it came. One file alone is never half way."""
+        if len(self._temporary) == 1:
+            return
         for target, temporary in self._temporary.items():
             old = self._set_aside.get(target)
             if old is not None and old.exists():

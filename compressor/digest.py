@@ -59,9 +59,9 @@ def _add_nodes(hasher: Any, nodes: Any) -> None:
 def _add_attributes(hasher: Any, attributes: Any) -> None:
     for item in sorted(attributes, key=lambda item: item.name):
         _add(hasher, (item.name, item.type, item.ref_attr_name))
-        for tensor in (item.t, *item.tensors) if item.type in (_KIND.TENSOR, _KIND.TENSORS) else ():
+        for tensor in [item.t] if item.type == _KIND.TENSOR else item.tensors:
             _add_tensor(hasher, tensor)
-        for graph in (item.g, *item.graphs) if item.type in (_KIND.GRAPH, _KIND.GRAPHS) else ():
+        for graph in [item.g] if item.type == _KIND.GRAPH else item.graphs:
             _add_graph(hasher, graph)
         if item.type not in (_KIND.TENSOR, _KIND.TENSORS, _KIND.GRAPH, _KIND.GRAPHS):
             plain = onnx.AttributeProto()

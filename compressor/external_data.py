@@ -39,9 +39,7 @@ class ExternalData:
         self._written = written or {}
         self._where = where
         self._files: dict[str, MappedFile] = {}
-        self._roots = [] if folder is None else [folder.resolve()]
-        if model_path is not None:
-            self._roots.append(model_path.resolve().parent)
+        self._model_path = model_path
 
     def values(self, tensor: onnx.TensorProto) -> FileValues:
         """Lazy values of an external tensor.
@@ -108,9 +106,12 @@ class ExternalData:
             return self._written[location]
         try:
             resolved = (self._folder / location).resolve()
+            roots = [self._folder.resolve()]
+            if self._model_path is not None:
+                roots.append(self._model_path.resolve().parent)
         except (OSError, RuntimeError):  # a loop of links
             raise self._unsafe(tensor_name, location) from None
-        if not any(resolved.is_relative_to(root) for root in self._roots):
+        if not any(resolved.is_relative_to(root) for root in roots):
             raise self._unsafe(tensor_name, location)
         return resolved
 

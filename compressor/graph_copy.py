@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx_graphsurgeon as gs
@@ -18,6 +18,15 @@ def copy_graph(graph: Any) -> Any:
     gs.Graph.copy drops what compressor.graph_extras keeps, and takes seconds on big graphs.
     """
     return GraphCopier().copy(graph)
+
+
+def subgraphs_of(node: Any) -> Iterator[Any]:
+    """The gs.Graphs among a node's attributes, those in lists included (gs.Node.subgraphs misses them)."""
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            yield value
+        elif isinstance(value, list) and value and isinstance(value[0], gs.Graph):
+            yield from value
 
 
 class GraphCopier:

@@ -48,11 +48,13 @@ class Importer:
     def __init__(self, values_of: ValuesOf, where: str, model: onnx.ModelProto) -> None:
         self._values_of = values_of
         self._where = where
+        self._check_text(model.producer_name, model.producer_version, *[entry.domain for entry in model.opset_import])
         self._imports = list(model.opset_import)
         self._opset = default_opset(model)
 
     def graph(self, proto: onnx.GraphProto, scopes: tuple[dict[str, Any], ...] = ()) -> Any:
         """The gs.Graph of `proto`; `scopes` maps the names of the enclosing graphs, innermost last."""
+        self._check_text(proto.name, proto.doc_string)
         extras = GraphExtras(remainder=remainder(proto, _GRAPH_FIELDS) or onnx.GraphProto())
         if proto.sparse_initializer:
             raise ModelFileError(
@@ -87,6 +89,7 @@ class Importer:
         return graph
 
     def _constant(self, proto: onnx.TensorProto, main_graph: bool) -> Any:
+        self._check_text(proto.name)
         constant = gs.Constant(proto.name, self._values_of(proto, main_graph))
         if proto.doc_string or proto.metadata_props:
             kept = onnx.TensorProto(doc_string=proto.doc_string, metadata_props=proto.metadata_props)
@@ -99,6 +102,7 @@ class Importer:
         for info in infos:
             tensor = tensors.get(info.name)
             if tensor is None:
+                self._check_text(info.name)
                 tensor = tensors[info.name] = gs.Variable(info.name)
             if isinstance(tensor, gs.Variable):
                 self._set_type(tensor, info)
@@ -123,6 +127,7 @@ class Importer:
             plain = not info.type.denotation
             if tensor_type.HasField("shape"):
                 variable.shape = [_dimension(dim) for dim in tensor_type.shape.dim]
+                self._check_text(*[dim for dim in variable.shape if isinstance(dim, str | bytes)])
                 plain = plain and not any(dim.denotation for dim in tensor_type.shape.dim)
         else:
             variable.type = kind
@@ -132,6 +137,16 @@ class Importer:
             kept.type.CopyFrom(info.type)
         if kept is not None:
             graph_extras.attach(variable, TensorExtras(value_info=kept, imported_type=(variable.dtype, variable.shape)))
+
+    def _check_text(self, *texts: str | bytes) -> None:
+        """Protobuf hands out what is not UTF-8 as bytes; nothing that follows could write it back."""
+        for text in texts:
+            if isinstance(text, bytes):
+                raise ModelFileError(
+                    f"the name {text!r} is not text (UTF-8)",
+                    where=self._where,
+                    fix="The file is damaged; copy or download it again, or export the model again.",
+                )
 
     def _dtype(self, element_type: int, name: str) -> Any:
         try:
@@ -145,6 +160,8 @@ class Importer:
 
     def _node(self, proto: onnx.NodeProto, scope: tuple[dict[str, Any], ...]) -> Any:
         tensors = scope[-1]
+        self._check_text(proto.name, proto.op_type, proto.domain, *proto.input, *proto.output)
+        self._check_text(*[item.name for item in proto.attribute])
         attributes = {item.name: self._attribute(item, scope) for item in proto.attribute}
         inputs = [_find(name, scope) for name in proto.input]
         outputs = []

@@ -9,7 +9,7 @@ from compressor.errors import ModelFileError
 from compressor.graph_import import default_opset
 
 OLDEST_OPSET = 9
-_WEIGHTS = frozenset({"initializer"})
+_KIND = onnx.AttributeProto
 
 
 def check_model(model: onnx.ModelProto, where: str) -> None:
@@ -20,9 +20,8 @@ def check_model(model: onnx.ModelProto, where: str) -> None:
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise ModelFileError("the file holds no graph", where=where, fix="Give the path of an ONNX model.")
     _check_versions(model, where)
-    light = _without_weights(model)
     try:
-        checker.check_model(light)
+        checker.check_model(_without_weights(model))
     except (checker.ValidationError, ValueError, UnicodeDecodeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelFileError(
@@ -53,7 +52,7 @@ def _check_versions(model: onnx.ModelProto, where: str) -> None:
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which each initializer of the main graph is an empty one of the same name and type."""
+    """A copy in which initializers of the main graph, and all external tensors, are empty ones of the same type."""
     light = onnx.ModelProto(ir_version=model.ir_version)
     light.opset_import.extend(model.opset_import)
     light.functions.extend(model.functions)
@@ -66,4 +65,29 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     kept.sparse_initializer.extend(graph.sparse_initializer)
     for tensor in graph.initializer:
         kept.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=[0])
+    for info in (*kept.input, *kept.output):  # runtimes accept an unknown rank, the checker does not
+        if info.type.HasField("tensor_type"):
+            info.type.tensor_type.shape.SetInParent()
+    for node in (*kept.node, *(node for function in light.functions for node in function.node)):
+        _empty_external(node)
     return light
+
+
+def _empty_external(node: onnx.NodeProto) -> None:
+    """The checker looks for external files itself, in the wrong folder."""
+    for item in node.attribute:
+        if item.type in (_KIND.TENSOR, _KIND.TENSORS):
+            for tensor in (item.t, *item.tensors):
+                _empty_if_external(tensor)
+        elif item.type in (_KIND.GRAPH, _KIND.GRAPHS):
+            for graph in (item.g, *item.graphs):
+                for tensor in graph.initializer:
+                    _empty_if_external(tensor)
+                for inner in graph.node:
+                    _empty_external(inner)
+
+
+def _empty_if_external(tensor: onnx.TensorProto) -> None:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        kept = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=[0])
+        tensor.CopyFrom(kept)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from compressor import graph_extras
 from compressor.constant_nodes import constant_values
-from compressor.graph_copy import GraphCopier
+from compressor.graph_copy import GraphCopier, subgraphs_of
 from compressor.inline_functions import inline_functions
 
 _FIRST_IR_WITH_PLAIN_INITIALIZERS = 4
@@ -48,12 +49,20 @@ class _Normalizer(GraphCopier):
     def __init__(self) -> None:
         super().__init__()
         self._kept: dict[int, list[Any]] = {}  # id of a graph -> its nodes that stay
+        self._outputs: set[int] = set()  # ids of the outputs of the graph and its subgraphs
 
     def nodes_of(self, graph: Any) -> list[Any]:
         if id(graph) not in self._kept:
+            self._note_outputs(graph)
             self._simplify(graph)
             self._find_needed(graph)
         return self._kept[id(graph)]
+
+    def _note_outputs(self, graph: Any) -> None:
+        self._outputs.update(id(tensor) for tensor in graph.outputs)
+        for node in graph.nodes:
+            for subgraph in subgraphs_of(node):
+                self._note_outputs(subgraph)
 
     def _simplify(self, graph: Any) -> None:
         """Decide about every Constant, Identity and Dropout of `graph` and its subgraphs."""
@@ -65,7 +74,7 @@ class _Normalizer(GraphCopier):
                 continue
             kept.append(node)
             produced.update(id(tensor) for tensor in node.outputs)
-            for subgraph in node.subgraphs():
+            for subgraph in subgraphs_of(node):
                 self._simplify(subgraph)
         self._kept[id(graph)] = kept
 
@@ -82,14 +91,14 @@ class _Normalizer(GraphCopier):
 
     def _is_idle(self, node: Any) -> bool:
         """Does this Dropout pass its input through, with nobody looking at the mask?"""
-        if len(node.outputs) > 1 and node.outputs[1].outputs:
+        if len(node.outputs) > 1 and (node.outputs[1].outputs or id(node.outputs[1]) in self._outputs):
             return False
         mode = self.resolve(node.inputs[2]) if len(node.inputs) > 2 else None
         if mode is None or mode.is_empty():
             return True
         values = self.constants.get(id(mode))
         if values is not None:
-            return not bool(values.load() if isinstance(values, gs.LazyValues) else values)
+            return not bool(values.load() if isinstance(values, LazyValues) else values)
         return isinstance(mode, gs.Constant) and not bool(mode.values)
 
     def _bypass(self, source: Any, result: Any, claimed: set[int], produced: set[int]) -> bool:
@@ -118,7 +127,7 @@ class _Normalizer(GraphCopier):
                 continue
             needed[index] = True
             wanted += [self.resolve(item) for item in nodes[index].inputs]
-            for subgraph in nodes[index].subgraphs():
+            for subgraph in subgraphs_of(nodes[index]):
                 wanted += self._find_needed(subgraph)
         self._kept[id(graph)] = [node for node, keep in zip(nodes, needed, strict=True) if keep]
         return read

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,18 @@ def to_proto(graph: Any) -> onnx.ModelProto:
     return model
 
 
-def write(graph: Any, path: str | os.PathLike[str]) -> None:
+def write(graph: Any, path: str | os.PathLike[str], others: Mapping[Path, bytes] | None = None) -> None:
     """Write `graph` to `path`, whole or not at all: a failure leaves what was there and nothing else.
 
     Weights go beside the model, into `<stem>.onnx.data`, if they exceed 1.9 GiB or came from such a file.
 
+    Args:
+        others: content of files that belong to it: all appear, or none.
+
     Raises:
         ModelFileError: the folder is missing or read-only, the disk full, or the graph not valid ONNX.
     """
-    write_files(graph, Path(path), _verify)
+    write_files(graph, Path(path), _verify, others or {})
 
 
 def same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,8 +24,11 @@ _ALIGN_FROM_BYTES = 2**20
 Verify = Callable[[Path, Path, dict[str, Path]], None]  # (file written, its target, data files by location)
 
 
-def write_files(graph: Any, path: Path, verify: Verify) -> None:
-    """Write `graph` to `path`, and its weights beside it where needed; `verify` must accept the result first."""
+def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, bytes]) -> None:
+    """Write `graph` to `path`, and its weights beside it where needed; `verify` must accept the result first.
+
+    The files of `others` appear together with them.
+    """
     model, constants = export_model(graph)
     extras = graph_extras.of(graph)
     total_bytes = model.ByteSize() + sum(constant._values.nbytes for constant in constants)
@@ -44,6 +47,10 @@ def write_files(graph: Any, path: Path, verify: Verify) -> None:
             _write_model(file, model, [] if external else constants)
             files.sync(file)
         verify(files.temporary(path), path, data_files)
+        for other, content in others.items():
+            with files.create(other) as file:
+                file.write(content)
+                files.sync(file)
         files.commit()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
@@ -179,9 +179,7 @@ def _carry_out(
                 loaded.analysis, selection.atoms, pruned, seed=seed, progress=lambda d, t: progress("verify", d, t)
             )
     with clock.stage("write"):
-        write(pruned, output)
-        if plan_path is not None:
-            plan.save(Path(plan_path))
+        write(pruned, output, {} if plan_path is None else {Path(plan_path): plan.to_bytes()})
     progress("write", 1, 1)
     return Compression(
         model=str(loaded.path),

@@ -60,9 +60,13 @@ class Plan(BaseModel):
     after: PlanCounts
     cuts: list[SpaceCut]
 
+    def to_bytes(self) -> bytes:
+        """The content of a plan's file."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
     def save(self, path: Path) -> None:
         """Write atomically."""
-        write_bytes(path, self.model_dump_json(indent=1).encode() + b"\n")
+        write_bytes(path, self.to_bytes())
 
 
 def read_plan(path: Path) -> Plan:

@@ -27,6 +27,8 @@ FLOORS: dict[str, Floor] = {
     "compressor": Floor.CLI,
     "compressor.__main__": Floor.CLI,
     "compressor.cli*": Floor.CLI,
+    "compressor.demo": Floor.PIPELINE,
+    "compressor.demo_report": Floor.PIPELINE,
     "compressor._checkout": Floor.CORE,
     "compressor.atomic": Floor.CORE,
     "compressor.constant_nodes": Floor.CORE,

@@ -1,0 +1,56 @@
+"""``compressor bench``: latency of model files side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compressor.cli_options import JsonFlag, SeedOption
+from compressor.cli_output import emit, emit_json, progress, warn
+from compressor.errors import UsageError
+
+
+def bench(
+    models: Annotated[list[Path], typer.Argument(metavar="A [B ...]", help="ONNX files; the first is the baseline.")],
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per operator.")] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic leading dimension.")] = 1,
+    dim: Annotated[
+        list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="Size of a symbolic dimension. Repeatable.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", help="Runtime; `compressor doctor` lists them.")] = (
+        "onnxruntime-cpu"
+    ),
+    processes: Annotated[int, typer.Option("--processes", min=1, help="Fresh processes to measure in.")] = 5,
+    seconds: Annotated[float, typer.Option("--seconds", help="Measured time that each model gets in total.")] = 2.0,
+    seed: SeedOption = 0,
+    samples: Annotated[bool, typer.Option("--samples", help="Put every raw time into the JSON.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Time models in turns on the same random inputs: ratios with intervals, noise floor, verdicts."""
+    if not 0 < seconds <= 3600:
+        raise UsageError(f"--seconds {seconds:g} is not between 0 and 3600", fix="Give for example --seconds 2.")
+    dims = dict(map(_named_size, dim or []))
+    from compressor.benchmark import bench as measure
+    from compressor.cli_tables import comparison_tables
+
+    with progress("opening the models") as report:
+        result = measure(
+            models, backend=backend, threads=threads, batch=batch, dims=dims, processes=processes, min_time_s=seconds,
+            max_time_s=max(60.0, 10 * seconds * len(models)), seed=seed,
+            progress=lambda done, total: report("processes measured", done, total),
+        )  # fmt: skip
+    for warning in result.warnings:
+        warn(warning)
+    if as_json:
+        emit_json({"kind": "comparison", "version": 1, **result.to_json(samples=samples)})
+    else:
+        emit(*comparison_tables(result))
+
+
+def _named_size(text: str) -> tuple[str, int]:
+    name, equals, size = text.rpartition("=")
+    if not (name and equals and size.isascii() and size.isdigit() and int(size) > 0):
+        raise UsageError(f"--dim {text!r} is not NAME=SIZE", fix="Give for example --dim sequence=128.")
+    return name, int(size)

@@ -1,0 +1,114 @@
+"""``compressor compress``: cut a model to a target, or by a saved plan; prove it; write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
+from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
+from compressor.errors import UsageError
+
+if TYPE_CHECKING:
+    from compressor.results import Compression
+
+
+def compress(
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the result is written.")],
+    params: Annotated[
+        float | None, typer.Option("--params", metavar="R", help="Share of the parameters to keep.")
+    ] = None,
+    macs: Annotated[float | None, typer.Option("--macs", metavar="R", help="Share of the MACs to keep.")] = None,
+    channels: Annotated[
+        float | None, typer.Option("--channels", metavar="R", help="Share of the channels to keep.")
+    ] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option("--criterion", help="What decides which channels go: l1, l2, random.", show_default="l1"),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", help="per-space, global or global-floor.", show_default="per-space"),
+    ] = None,
+    floor: Annotated[
+        float | None,
+        typer.Option("--floor", help="Share of every space that stays in global-floor.", show_default="0.1"),
+    ] = None,
+    round_to: Annotated[
+        int | None, typer.Option("--round-to", help="Kept sizes are multiples of this.", show_default="1")
+    ] = None,
+    allow_width: Annotated[
+        bool, typer.Option("--allow-width", help="Also cut what a normalisation runs over.")
+    ] = False,
+    seed: SeedOption = 0,
+    plan: Annotated[Path | None, typer.Option("--plan", metavar="PATH", help="Save the plan there too.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="PLAN", help="Apply a saved plan instead of choosing.")
+    ] = None,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Write without proof.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove the least important channels until the target is met, prove the result, write it."""
+    targets = {"params": params, "macs": macs, "channels": channels}
+    choices = {"criterion": criterion, "scope": scope, "floor": floor, "round_to": round_to}
+    given = {name: value for name, value in choices.items() if value is not None}
+    if allow_width:
+        given["allow_width"] = True
+    if replay is not None:
+        _refuse_with_replay({**targets, **given, "plan": plan})
+
+    with progress("reading and analysing") as report:
+        noted = _noting(report, [output, plan])
+        if replay is not None:
+            from compressor.pipeline import replay as carry_out
+
+            result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted)
+        else:
+            result = _choose_and_cut(model, output, targets, given, seed, not no_verify, plan, noted)
+    _show(result, as_json)
+
+
+def _choose_and_cut(
+    model: Path, output: Path, targets: dict[str, float | None], given: dict[str, Any], seed: int, verify: bool,
+    plan: Path | None, report: Report,
+) -> Compression:  # fmt: skip
+    from compressor.passes.selection import Options
+    from compressor.pipeline import compress as carry_out
+
+    criterion = given.pop("criterion", "l1")
+    return carry_out(
+        model, output, **targets, criterion=criterion, options=Options(**given), seed=seed, verify=verify,
+        plan_path=plan, progress=report,
+    )  # fmt: skip
+
+
+def _refuse_with_replay(others: dict[str, Any]) -> None:
+    extra = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
+    if extra:
+        raise UsageError(
+            f"--replay takes everything from its plan, so {', '.join(extra)} would have no effect",
+            fix="Leave out the one or the other.",
+        )
+
+
+def _noting(report: Report, paths: list[Path | None]) -> Report:
+    """``report`` that also remembers, for an interruption right after, that the files are there."""
+
+    def noted(stage: str, done: int, total: int) -> None:
+        if stage == "write":
+            OUTCOME.written[:] = [str(path) for path in paths if path is not None]
+        report(stage, done, total)
+
+    return noted
+
+
+def _show(result: Compression, as_json: bool) -> None:
+    from compressor.cli_tables import compression_tables
+
+    if as_json:
+        emit_json(result.to_json())
+    else:
+        emit(*compression_tables(result))

@@ -13,6 +13,8 @@ from compressor.passes.op_rules import OP_RULES, AxisLabels, Cause, LabelState, 
 from compressor.passes.probe import Probe, probe_twice
 from compressor.passes.spaces import Space, build_spaces
 
+# Ops whose integer initializers are weights, biases and zero points.
+_QUANTISED = {"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 # Ops that make labels of their own even when all they read is FIXED.
 _MAKERS = {"Expand", "ConstantOfShape", "Tile"}
 _FLOATS = {
@@ -77,10 +79,11 @@ def analyse(graph: gs.Graph) -> Analysis:
 
 
 def _label_constants(state: LabelState, index: int, node: gs.Node, probe: Probe) -> None:
+    """Initializers that hold numbers a channel can lose get fresh atoms; positions and flags are FIXED."""
     for slot, tensor in enumerate(node.inputs):
         if isinstance(tensor, gs.Constant):
-            floating = probe.dtypes[tensor.name] in _FLOATS
-            state.uses[index, slot] = [_start(state, n) if floating else fixed(n) for n in tensor.shape]
+            free = probe.dtypes[tensor.name] in _FLOATS or node.op in _QUANTISED
+            state.uses[index, slot] = [_start(state, n) if free else fixed(n) for n in tensor.shape]
 
 
 def _start(state: LabelState, length: int) -> Labels:

@@ -9,6 +9,7 @@ out again with zeros: the exact sliced semantics. No size changes, no rewrite ru
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from compressor.graph_copy import copy_graph
@@ -17,6 +18,7 @@ from compressor.passes.labels import Labels
 from compressor.passes.op_rules import Touch
 from compressor.passes.rewrite import removal_of
 from compressor.passes.rewrite_rules import Mask, NameMaker, Removal
+from compressor.passes.shape_values import Array
 
 
 def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
@@ -60,17 +62,28 @@ class _Masker:
         rank = len(self.removal.probes[0].shapes[self.old.nodes[touch.node].inputs[touch.slot].name])
         shape = [1] * rank
         shape[touch.axis] = mask.size
+        nothing = self._nothing(touch, rank)
         if isinstance(tensor, gs.Constant):
-            values = np.where(mask.reshape(shape), tensor.values, np.zeros((), tensor.values.dtype))
+            values = np.where(mask.reshape(shape), tensor.values, nothing).astype(tensor.values.dtype)
             node.inputs[touch.slot] = gs.Constant(self.names.new(tensor.name), values)
             return
         factor = gs.Constant(self.names.new(tensor.name), mask.astype(np.bool_).reshape(shape))
-        zero = gs.Constant(self.names.new(tensor.name), np.zeros(1, np.dtype(tensor.dtype or np.float32)))
+        zero = gs.Constant(self.names.new(tensor.name), np.atleast_1d(nothing))
         silenced = gs.Variable(self.names.new(tensor.name), dtype=tensor.dtype)
         self.before.setdefault(touch.node, []).append(
             gs.Node("Where", silenced.name, {}, [factor, tensor, zero], [silenced])
         )
         node.inputs[touch.slot] = silenced
+
+    def _nothing(self, touch: Touch, rank: int) -> Array:
+        """The number that adds nothing to the sum: 0, or the zero point of a quantised operand."""
+        old = self.old.nodes[touch.node]
+        if touch.zero is not None and isinstance(old.inputs[touch.zero], gs.Constant):
+            zero: Array = old.inputs[touch.zero].values
+            # One per output channel: axis 0 of a convolution's weight, the last axis of a matrix.
+            return zero.reshape([-1] + [1] * (rank - 1)) if zero.ndim and "Conv" in old.op else zero
+        dtype = self.removal.probes[0].dtypes[old.inputs[touch.slot].name]
+        return np.zeros((), onnx.helper.tensor_dtype_to_np_dtype(dtype))
 
     def normalise_kept(self, index: int, axes: list[tuple[int, Mask]]) -> None:
         """Node ``index`` sees only kept indices; results along those axes are spread out with zeros."""

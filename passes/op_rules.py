@@ -44,11 +44,15 @@ class Cause:
 
 @dataclass(frozen=True)
 class Touch:
-    """Input ``slot`` of node ``node`` is reduced along ``axis`` (summed, or normalised)."""
+    """Input ``slot`` of node ``node`` is reduced along ``axis`` (summed, or normalised).
+
+    ``zero`` is the slot of the zero point, where the number that adds nothing is not 0.
+    """
 
     node: int
     slot: int
     axis: int
+    zero: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,9 +194,10 @@ class RuleContext:
             if shape is not None:
                 self.output([fixed(length) for length in shape], slot)
 
-    def contract(self, slot: int, axis: int) -> None:
+    def contract(self, slot: int, axis: int, *, zero: int | None = None) -> None:
         """Input ``slot`` is summed along ``axis``: silencing an index there removes its effect."""
-        self.state.contractions.append(Touch(self.index, slot, axis))
+        zero = zero if zero is not None and self.has(zero) else None
+        self.state.contractions.append(Touch(self.index, slot, axis, zero))
 
     def soft(self, slot: int, axis: int) -> None:
         """Input ``slot`` is normalised along ``axis``: removing an index changes the others' values."""

@@ -17,9 +17,9 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from compressor.errors import GraphError
+from compressor.passes.contrib_shapes import CONTRIB_SHAPES, STANDARD_TWIN, Shape
 from compressor.passes.shape_values import EVALUATION_ERRORS, KERNELS, Array
 
-Shape = tuple[int, ...]
 _VALUE_LIMIT = 1 << 16  # elements; shape arithmetic is far below, position tables and window masks are below
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli",
            "Dropout"}  # fmt: skip
@@ -188,6 +188,7 @@ class _Engine:
     def _infer(self, node: gs.Node) -> None:
         version = self.opsets.get(node.domain or "")
         if version is None or not onnx.defs.has(node.op, version, node.domain or ""):
+            self._infer_contrib(node)
             return
         types, known = self._types_of(node)
         if types is None:
@@ -199,6 +200,31 @@ class _Engine:
         )
         for name, kind in inferred.items():
             self._record(name, kind)
+
+    def _infer_contrib(self, node: gs.Node) -> None:
+        """Shapes of a com.microsoft op, from our own table."""
+        if node.domain != "com.microsoft":
+            return
+        names = [tensor.name for tensor in node.inputs]
+        if any(name and name not in self.facts.shapes for name in names):
+            return
+        rule = CONTRIB_SHAPES.get(node.op)
+        shapes = [self.facts.shapes[name] if name else None for name in names]
+        if rule is None:
+            self._infer_twin(node)
+            return
+        for tensor, shape in zip(node.outputs, rule(shapes, node.attrs) or [], strict=False):
+            if tensor.name:
+                self.facts.shapes[tensor.name] = shape
+                self.facts.dtypes[tensor.name] = self.facts.dtypes[names[0]]
+
+    def _infer_twin(self, node: gs.Node) -> None:
+        twin = STANDARD_TWIN.get(node.op)
+        if twin is None:
+            return
+        schema = onnx.defs.get_schema(twin, self.opsets[""], "")
+        attrs = {name: value for name, value in node.attrs.items() if name in schema.attributes}
+        self._infer(gs.Node(twin, node.name, attrs, list(node.inputs[:3]), list(node.outputs[:1])))
 
     def _types_of(self, node: gs.Node) -> tuple[dict[str, onnx.TypeProto] | None, dict[str, onnx.TensorProto]]:
         types: dict[str, onnx.TypeProto] = {}

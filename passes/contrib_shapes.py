@@ -1,0 +1,86 @@
+"""Output shapes of com.microsoft ops, whose schemas the onnx package does not have.
+
+Source: ONNX Runtime's ContribOperators.md. Each function maps input shapes (None where an optional
+input is absent) and attributes to output shapes; outputs have the first input's type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Shape: TypeAlias = tuple[int, ...]
+Shapes: TypeAlias = Sequence[Shape | None]
+ShapeRule: TypeAlias = Callable[[Shapes, Mapping[str, Any]], list[Shape] | None]
+
+
+def _same(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
+    return None if shapes[0] is None else [shapes[0]]
+
+
+def _skip_norm(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
+    if shapes[0] is None:
+        return None
+    return [shapes[0], (*shapes[0][:-1], 1), (*shapes[0][:-1], 1), shapes[0]]
+
+
+def _fused_matmul(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    a, b = shapes[0], shapes[1]
+    if a is None or b is None or len(a) < 2 or len(b) < 2 or attrs.get("transBatchA") or attrs.get("transBatchB"):
+        return None
+    rows = a[-1] if attrs.get("transA") else a[-2]
+    columns = b[-2] if attrs.get("transB") else b[-1]
+    return [(*np.broadcast_shapes(a[:-2], b[:-2]), rows, columns)]
+
+
+def _multi_head(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    query, key, value = [*shapes, None, None][:3]
+    if query is None or len(query) != 3 or key is None or value is None or len(value) != 3 or len(key) != 3:
+        return None
+    heads = attrs["num_heads"]
+    past = shapes[6][2] if len(shapes) > 6 and shapes[6] is not None else 0
+    return [
+        (query[0], query[1], value[2]),
+        (key[0], heads, past + key[1], key[2] // heads),
+        (value[0], heads, past + value[1], value[2] // heads),
+    ]
+
+
+def _group_query(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    query, key, value, past = shapes[:4]
+    if query is None or key is None or value is None:
+        return None
+    kv = attrs["kv_num_heads"]
+    length = key[1] if past is None else max(past[2], key[1])
+    cache = (query[0], kv, length, key[2] // kv)
+    return [query, cache, cache]
+
+
+def _attention(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    x, weight = shapes[:2]
+    if x is None or weight is None:
+        return None
+    sizes = attrs.get("qkv_hidden_sizes")
+    return [(x[0], x[1], sizes[2] if sizes else weight[1] // 3)]
+
+
+def _embed(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
+    ids, table = shapes[0], shapes[2]
+    if ids is None or table is None:
+        return None
+    return [(*ids, table[1]), (ids[0],), (*ids, table[1])]
+
+
+CONTRIB_SHAPES: dict[str, ShapeRule] = {
+    **dict.fromkeys(("Gelu", "FastGelu", "BiasGelu", "QuickGelu", "RotaryEmbedding", "BiasAdd"), _same),
+    **dict.fromkeys(("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), _skip_norm),
+    "FusedMatMul": _fused_matmul,
+    "MultiHeadAttention": _multi_head,
+    "GroupQueryAttention": _group_query,
+    "Attention": _attention,
+    "EmbedLayerNormalization": _embed,
+}
+# Ops that are a standard op with extra attributes: shapes come from the standard one.
+STANDARD_TWIN = {"FusedConv": "Conv", "FusedGemm": "Gemm"}

@@ -23,6 +23,8 @@ from compressor.passes.shape_values import EVALUATION_ERRORS, KERNELS, Array
 _VALUE_LIMIT = 1 << 16  # elements; shape arithmetic is far below, position tables and window masks are below
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli",
            "Dropout"}  # fmt: skip
+# ONNX's inference gives these no shape, only a type.
+_KEEPS_SHAPE = {"GroupNormalization", "MeanVarianceNormalization"}
 # Sizes tried for symbolic dimensions, smallest first: token models want short sequences, image models
 # with strides need room. Distinct symbols get distinct sizes, so that equal sizes mean equal symbols.
 _CANDIDATES = (2, 16, 64, 224)
@@ -126,7 +128,7 @@ class _Engine:
         for tensor in node.inputs:
             if isinstance(tensor, gs.Constant) and tensor.name not in self.facts.shapes:
                 self._constant(tensor)
-        if node.op == "Shape" and self._shape_of(node):
+        if node.op in ("Shape", "Size") and self._shape_of(node):
             return
         if not self._evaluate(node):
             self._infer(node)
@@ -144,9 +146,9 @@ class _Engine:
         shape = self.facts.shapes.get(node.inputs[0].name)
         if shape is None:
             return False
-        end = node.attrs.get("end")
-        value = np.array(shape[node.attrs.get("start", 0) : end], np.int64)
-        self._store(node.outputs[0].name, value)
+        kept = shape[node.attrs.get("start", 0) : node.attrs.get("end")]
+        value = np.array(shape, np.int64).prod() if node.op == "Size" else np.array(kept, np.int64)
+        self._store(node.outputs[0].name, np.asarray(value))
         return True
 
     def _store(self, name: str, value: Array) -> None:
@@ -200,6 +202,10 @@ class _Engine:
         )
         for name, kind in inferred.items():
             self._record(name, kind)
+        first, out = node.inputs[0].name if node.inputs else "", node.outputs[0].name
+        if node.op in _KEEPS_SHAPE and first in self.facts.shapes:
+            self.facts.shapes.setdefault(out, self.facts.shapes[first])
+            self.types.pop(out, None)
 
     def _infer_contrib(self, node: gs.Node) -> None:
         """Shapes of a com.microsoft op, from our own table."""

@@ -130,12 +130,16 @@ def tile(ctx: RuleContext) -> None:
     ctx.output(out)
 
 
-@OP_RULES.register("Shape", "Size", "Range", "EyeLike", "OneHot", "NonZero")
+@OP_RULES.register("Shape", "Size", "Range")
 def shape_data(ctx: RuleContext) -> None:
     """The result is data about positions: FIXED. What Shape reads is put right at rewrite."""
-    if ctx.node.op == "NonZero":
-        ctx.pin_all("NonZero returns positions")
     ctx.output_fixed()
+
+
+@OP_RULES.register("EyeLike", "OneHot", "NonZero")
+def positions(ctx: RuleContext) -> None:
+    """As many results as inputs, none of which can be told from its label."""
+    ctx.pin_all(f"{ctx.node.op} returns positions")
 
 
 @OP_RULES.register("DepthToSpace")
@@ -161,6 +165,17 @@ def space_to_depth(ctx: RuleContext) -> None:
         ctx.pin(labels, "SpaceToDepth turns this axis into channels")
     channels = merge(ctx.store, [fixed(ctx.attr("blocksize") ** 2), x[1]])
     ctx.output([x[0], channels, *(fixed(size) for size in ctx.out_shape()[2:])])
+
+
+@REWRITES.register("Squeeze")
+def rewrite_squeeze(ctx: RewriteContext) -> None:
+    """Axes left out mean "all of size 1", which an axis cut down to one index must not join."""
+    if ctx.input_changed(0) and not ctx.has(1) and ctx.attr("axes") is None:
+        ones = [axis for axis, size in enumerate(ctx.old_shape(0)) if size == 1]
+        if ctx.opset >= 13:
+            ctx.set_input(1, ones)
+        else:
+            ctx.set_attr("axes", ones)
 
 
 @REWRITES.register("Reshape")

@@ -1,0 +1,1 @@
+"""Prune every network of ../shared/zoo at random and prove each result."""

@@ -9,6 +9,8 @@ import typer
 import compressor
 from compressor.cli_bench import bench
 from compressor.cli_compress import compress
+from compressor.cli_demo import demo
+from compressor.cli_doctor import doctor
 from compressor.cli_inspect import inspect
 from compressor.cli_verify import verify
 from compressor.errors import UsageError
@@ -37,7 +39,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, verify, bench):
+for _command in (inspect, compress, verify, bench, demo, doctor):
     app.command(_command.__name__)(_command)
 
 

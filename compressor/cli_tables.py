@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compressor.cli_output import plain
-from compressor.cli_units import count, percent, seconds, size
+from compressor.units import count, percent, seconds, size
 
 if TYPE_CHECKING:
     from compressor.backends.comparison import Comparison
@@ -28,9 +28,9 @@ def line(text: str, style: str = "") -> Text:
     return Text(plain(text), style=style)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, headings: bool = True) -> Table:
     """A plain table whose first ``left`` columns are texts and whose others are numbers."""
-    built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    built = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=headings)
     for index, column in enumerate(columns):
         built.add_column(column, justify="left" if index < left else "right", overflow="fold")
     for row in rows:

@@ -125,7 +125,6 @@ def test_users_own_packages_stay_theirs(installed: Installed) -> None:
     assert kept == [THEIRS, THEIRS]
 
 
-@pytest.mark.skipif(not (ROOT / "compressor" / "cli.py").is_file(), reason="the command line is not written yet")
 @pytest.mark.parametrize("command", [("python", "-m", "compressor", "--help"), ("compressor", "--help")])
 def test_command_line_answers(installed: Installed, command: tuple[str, ...]) -> None:
     done = installed.run(*command)

@@ -1,0 +1,205 @@
+"""The demo: the embedded network cut to several sizes, each proven, its accuracy and latency measured.
+
+Nothing is recovered or fine-tuned after a cut: the accuracies show what pruning alone costs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import compressor
+from compressor.atomic import FileSet
+from compressor.backends.base import open_model
+from compressor.backends.comparison import Comparison
+from compressor.backends.timing import compare
+from compressor.errors import EnvironmentProblem, UsageError
+from compressor.models.demo import demo_model_path, load_digits_test
+from compressor.passes.selection import Options
+from compressor.pipeline import PathLike, compress
+from compressor.results import Counts
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+BATCH = 32
+ORIGINAL = "original"
+CRITERION = "l2"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One cut of the demo; criterion, scope and sizes were chosen on the validation split."""
+
+    label: str
+    macs: float
+    round_to: int
+    file_stem: str
+
+
+SETTINGS = (
+    Setting("at most 0.95 of the MACs", 0.95, 8, "digits_macs95"),
+    Setting("at most 0.9", 0.9, 8, "digits_macs90"),
+    Setting("at most 0.5", 0.5, 8, "digits_macs50"),
+    Setting("at most 0.9, any width", 0.9, 1, "digits_macs90_any_width"),  # what ignoring the hardware costs
+)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One model of the demo.
+
+    Attributes:
+        file, plan: names in the output folder; no plan for the original.
+        command: the command line that gives the same file.
+        correct: test pictures classified right.
+        verification: evidence that pruned equals masked; None for the original.
+    """
+
+    label: str
+    file: str
+    plan: str | None
+    command: str | None
+    correct: int
+    counts: Counts
+    verification: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo measured.
+
+    Attributes:
+        pictures: size of the test split.
+        batch: pictures per timed run.
+        cuts: the original first.
+        latency: all of them, timed in turns.
+        seconds: the demo as a whole.
+    """
+
+    folder: str
+    pictures: int
+    batch: int
+    cuts: list[Cut]
+    latency: Comparison
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values; accuracies are shares of the test pictures."""
+        cuts = [{**asdict(cut), "accuracy": cut.correct / self.pictures} for cut in self.cuts]
+        head = {"kind": "demo", "version": 1, "compressor": compressor.__version__, "folder": self.folder}
+        return {
+            **head,
+            "pictures": self.pictures,
+            "batch": self.batch,
+            "cuts": cuts,
+            "latency": self.latency.to_json(samples=False),
+            "seconds": self.seconds,
+        }
+
+
+def run_demo(
+    folder: PathLike, *, processes: int = 5, min_time_s: float = 1.5, progress: Progress = lambda *_: None
+) -> Demo:
+    """Cut, prove and measure the embedded network; write models, plans, result.json and report.html.
+
+    Args:
+        folder: made if missing; files of earlier demos in it are replaced, all together at the end.
+        processes, min_time_s: as ``compressor.backends.timing.compare``.
+        progress: called with (stage, done, total).
+
+    Raises:
+        UsageError: the folder is a file.
+        EnvironmentProblem: it cannot be made or written to.
+        CompressorError: of any of the steps.
+    """
+    from compressor.demo_report import report_files
+
+    start = time.perf_counter()
+    folder = Path(folder)
+    with _output_folder(folder), tempfile.TemporaryDirectory(prefix="compressor-demo-") as scratch:
+        work = Path(scratch)
+        cuts = list(_cuts(work, progress))
+        pictures, labels = load_digits_test()
+        latency = compare(
+            {cut.label: work / cut.file for cut in cuts}, {"image": pictures[:BATCH]}, threads=1, processes=processes,
+            min_time_s=min_time_s, progress=lambda done, total: progress("measure latency", done, total),
+        )  # fmt: skip
+        spent = round(time.perf_counter() - start, 2)
+        demo = Demo(str(folder), len(labels), BATCH, cuts, latency, spent)
+        report_files(demo, work)
+        _put_in_place(work, folder)
+    return demo
+
+
+def _cuts(work: Path, progress: Progress) -> Iterator[Cut]:
+    original = work / demo_model_path().name
+    shutil.copyfile(demo_model_path(), original)
+    before: Counts | None = None
+    for number, setting in enumerate(SETTINGS):
+        file, plan = f"{setting.file_stem}.onnx", f"{setting.file_stem}.plan.json"
+        result = compress(
+            original, work / file, macs=setting.macs, criterion=CRITERION,
+            options=Options(scope="global", round_to=setting.round_to), plan_path=work / plan,
+        )  # fmt: skip
+        if before is None:
+            before = result.before
+            yield Cut(ORIGINAL, original.name, None, None, correct_answers(original), before, None)
+        command = (
+            f"compressor compress {original.name} -o {file} --macs {setting.macs:g} --criterion {CRITERION} "
+            f"--scope global --round-to {setting.round_to} --plan {plan}"
+        )
+        right = correct_answers(work / file)
+        yield Cut(setting.label, file, plan, command, right, result.after, result.verification)
+        progress("cut and prove", number + 1, len(SETTINGS))
+
+
+def correct_answers(model: Path) -> int:
+    """How many pictures of the test split a model file classifies right, run by ONNX Runtime."""
+    pictures, labels = load_digits_test()
+    with open_model(model, threads=1) as session:
+        (logits,) = session.run({"image": pictures}).values()
+    return int(np.count_nonzero(logits.argmax(axis=1) == labels))
+
+
+@contextmanager
+def _output_folder(folder: Path) -> Iterator[None]:
+    """Make the folder now, so that a bad one is known before the work; on failure, take it back."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is a file, not a folder", where=str(folder), fix="Choose another folder with --out.")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    finished = False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        yield
+        finished = True
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot be written to: {error.strerror}", where=str(folder), fix="Choose another folder with --out."
+        ) from error
+    finally:
+        if not finished:
+            for path in made:
+                with contextlib.suppress(OSError):  # never made, or somebody else's files are in it by now
+                    path.rmdir()
+
+
+def _put_in_place(work: Path, folder: Path) -> None:
+    with FileSet(folder) as files:
+        for source in sorted(work.iterdir()):
+            with files.create(folder / source.name) as file:
+                file.write(source.read_bytes())
+                files.sync(file)
+        files.commit()

@@ -1,0 +1,94 @@
+"""The demo's result as one table, as JSON and as a self-contained HTML page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import compressor
+from compressor.demo import Demo
+from compressor.units import count, percent, size
+
+RESULT = "result.json"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the demo, in words."""
+
+    label: str
+    accuracy: str
+    params: str
+    macs: str
+    size: str
+    median_ms: str
+    ratio: str
+    interval: str
+    verdict: str
+
+
+HEADINGS = Row("model", "accuracy", "parameters", "MACs", "file", "median ms", "time", "95 % interval", "verdict")
+
+
+def rows(demo: Demo) -> list[Row]:
+    """A row for each model, the original first."""
+    found = []
+    for cut in demo.cuts:
+        ratio = demo.latency.ratios.get(cut.label)
+        counts, original = cut.counts, demo.cuts[0].counts
+        found.append(
+            Row(
+                cut.label,
+                percent(cut.correct / demo.pictures),
+                _with_share(count(counts.params), counts.params, original.params),
+                _with_share(count(counts.macs), counts.macs, original.macs),
+                size(counts.size_bytes),
+                f"{demo.latency.timings[cut.label].median_ms:.3f}",
+                f"{ratio.ratio:.3f}" if ratio else "1",
+                f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio else "",
+                demo.latency.verdicts.get(cut.label, "baseline"),
+            )
+        )
+    return found
+
+
+def _with_share(text: str, value: int, whole: int) -> str:
+    return text if value == whole else f"{text} ({value / whole:.2f})"
+
+
+def notes(demo: Demo) -> list[str]:
+    """What the table rests on, in sentences."""
+    proven = [cut.verification for cut in demo.cuts if cut.verification is not None]
+    latency = demo.latency
+    machine = latency.fingerprint
+    return [
+        f"Accuracy on {demo.pictures} test pictures that the network never saw, straight after the cut: "
+        "nothing was recovered or fine-tuned.",
+        f"Each of the {len(proven)} cuts is proven: pruned equals masked original on random inputs, "
+        f"max error {max(each['max_error'] for each in proven):.1g} of the output.",
+        f"Latency of {demo.batch} pictures, {latency.threads} thread, models timed in turns in {latency.processes} "
+        f"processes; time is the ratio to the original, which differs from itself by up to {latency.noise_floor:.1%}.",
+        f"{latency.provider} of onnxruntime {machine['libraries']['onnxruntime']} on {machine['cpu_model']}.",
+        "The runtime computes channels in blocks: kept sizes are multiples of 8, except where any width was allowed.",
+    ]
+
+
+def report_files(demo: Demo, folder: Path) -> None:
+    """Write result.json and report.html."""
+    (folder / RESULT).write_text(json.dumps(demo.to_json(), indent=1) + "\n", encoding="utf-8")
+    (folder / REPORT).write_text(render(demo), encoding="utf-8")
+
+
+def render(demo: Demo) -> str:
+    """The HTML page; it loads nothing."""
+    environment = Environment(
+        loader=PackageLoader("compressor"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(REPORT).render(
+        demo=demo, headings=HEADINGS, rows=rows(demo), notes=notes(demo), version=compressor.__version__
+    )

@@ -1,0 +1,82 @@
+"""``doctor``: what is installed, which runtimes work, and what about this machine spoils measurements."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import compressor
+from compressor.backends.base import BACKENDS, Availability, get_backend
+from compressor.backends.fingerprint import configuration_warnings, fingerprint, load_warnings
+
+DEFAULT_BACKEND = "onnxruntime-cpu"
+LIBRARIES = (
+    "jinja2", "ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", "protobuf", "pydantic", "rich", "scipy",
+    "typer",
+)  # fmt: skip
+TORCH_EXTRA = ("torch>=2.10", "onnx-ir>=0.1.12", "onnxscript>=0.5")
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What ``doctor`` found.
+
+    Attributes:
+        libraries: version of each library needed, None where it is missing.
+        torch_extra: the same for what training and exporting from PyTorch need.
+        backends: by name.
+        hardware: the fingerprint that measurements are filed under.
+        warnings: what would spoil a measurement now, in plain words.
+    """
+
+    compressor: str
+    python: str
+    executable: str
+    libraries: dict[str, str | None]
+    torch_extra: dict[str, str | None]
+    backends: dict[str, Availability]
+    hardware: dict[str, Any]
+    warnings: list[str]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that the commands need works."""
+        return None not in self.libraries.values() and self.backends[DEFAULT_BACKEND].usable
+
+    @property
+    def torch_install(self) -> str | None:
+        """The shell line that adds the torch extra; None where it is there."""
+        if None not in self.torch_extra.values():
+            return None
+        return "pip install " + " ".join(f"'{requirement}'" for requirement in TORCH_EXTRA)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {
+            "kind": "doctor", "version": 1, **asdict(self), "healthy": self.healthy,
+            "torch_install": self.torch_install,
+        }  # fmt: skip
+
+
+def examine() -> Checkup:
+    """Look at this environment and machine; changes nothing and never raises for what is missing."""
+    return Checkup(
+        compressor=compressor.__version__,
+        python=platform.python_version(),
+        executable=sys.executable,
+        libraries={name: _version(name) for name in LIBRARIES},
+        torch_extra={name: _version(name) for name in (line.partition(">")[0] for line in TORCH_EXTRA)},
+        backends={name: get_backend(name).probe() for name in BACKENDS.names()},
+        hardware=fingerprint().to_json(),
+        warnings=[*configuration_warnings(threads=1), *load_warnings()],
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -8,7 +8,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from compressor.graph_copy import subgraphs_of
 from compressor.passes.labels import Labels, fixed, is_fixed
+from compressor.passes.nested import all_graphs, all_nodes
 from compressor.passes.op_rules import OP_RULES, AxisLabels, Cause, LabelState, RuleContext, known_shapes, rule_name
 from compressor.passes.probe import Probe, probe_twice
 from compressor.passes.spaces import Space, build_spaces
@@ -29,12 +31,14 @@ class Analysis:
 
     Attributes:
         graph: the normalised graph that was analysed; never changed.
+        nodes: all nodes by number, those inside bodies included.
         probes: shapes and values at two sets of input sizes.
         state: labels of every tensor and of every use of an initializer.
         spaces: groups of interchangeable atoms, in the order in which parameters use them.
     """
 
     graph: gs.Graph
+    nodes: list[gs.Node]
     probes: tuple[Probe, Probe]
     state: LabelState
     spaces: list[Space]
@@ -48,7 +52,7 @@ class Analysis:
         """(initializer, axis, reason) for every float initializer axis longer than 1 with FIXED indices."""
         found: dict[tuple[str, int], str] = {}
         for (node, slot), axes in self.state.uses.items():
-            name = self.graph.nodes[node].inputs[slot].name
+            name = self.nodes[node].inputs[slot].name
             for axis, labels in enumerate(axes):
                 pinned = labels[self.state.store.resolve(labels) == 0] if labels.size > 1 else labels[:0]
                 pinned = pinned[pinned != 0]
@@ -64,18 +68,34 @@ def analyse(graph: gs.Graph) -> Analysis:
         GraphError: shapes cannot be inferred.
     """
     probes = probe_twice(graph)
+    nodes = list(all_nodes(graph))
     state = LabelState()
     for tensor in graph.inputs:
         state.tensors[tensor.name] = [fixed(n) for n in probes[0].shapes[tensor.name]]
-    for index, node in enumerate(graph.nodes):
-        _label_constants(state, index, node, probes[0])
-        _visit(RuleContext(state, index, node, probes, graph.opset), probes[0])
+    _Walk(state, probes, graph.opset, nodes).graph(graph)
     for tensor in graph.outputs:
         state.blame(Cause(tensor.name, "", "graph output"))
         for labels in state.tensors.get(tensor.name, []):
             if not is_fixed(labels):
                 state.store.pin(labels)
-    return Analysis(graph, probes, state, build_spaces(graph, state))
+    return Analysis(graph, nodes, probes, state, build_spaces(nodes, state))
+
+
+class _Walk:
+    """Runs the rules over a graph and, where a rule asks for it, over bodies."""
+
+    def __init__(self, state: LabelState, probes: tuple[Probe, Probe], opset: int, nodes: list[gs.Node]) -> None:
+        self._state = state
+        self._probes = probes
+        self._opset = opset
+        self._number = {id(node): index for index, node in enumerate(nodes)}
+
+    def graph(self, graph: gs.Graph) -> None:
+        """Visit the nodes of one graph in order."""
+        for node in graph.nodes:
+            index = self._number[id(node)]
+            _label_constants(self._state, index, node, self._probes[0])
+            _visit(RuleContext(self._state, index, node, self._probes, self._opset, self.graph), self._probes[0])
 
 
 def _label_constants(state: LabelState, index: int, node: gs.Node, probe: Probe) -> None:
@@ -92,17 +112,26 @@ def _start(state: LabelState, length: int) -> Labels:
 
 def _visit(ctx: RuleContext, probe: Probe) -> None:
     node = ctx.node
-    subgraphs = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    bodies = list(subgraphs_of(node))
+    seen = False
     if not (known_shapes(node.inputs, probe) and known_shapes(node.outputs, probe)):
         ctx.pin_all("shapes are not known before run time")
-    elif subgraphs:
-        ctx.pin_all("the op runs a subgraph")
-    elif all(_fixed_input(ctx, slot) for slot in range(len(node.inputs))) and _stays_fixed(node, probe):
+    elif bodies and not all(_known_inside(body, probe) for body in bodies):
+        ctx.pin_all("shapes inside its body are not known before run time")
+    elif not bodies and all(_fixed_input(ctx, slot) for slot in range(len(node.inputs))) and _stays_fixed(node, probe):
         ctx.output_fixed()
     else:
-        _run_rule(ctx)
-    for subgraph in subgraphs:
-        _pin_captured(ctx, subgraph)
+        seen = _run_rule(ctx)
+    if not seen:
+        for body in bodies:
+            _pin_captured(ctx, body)
+
+
+def _known_inside(body: gs.Graph, probe: Probe) -> bool:
+    """Whether the axes of a body's inputs and outputs are known, which its rule ties to the node's."""
+    return all(
+        tensor.name in probe.shapes or isinstance(tensor, gs.Constant) for tensor in (*body.inputs, *body.outputs)
+    )
 
 
 def _fixed_input(ctx: RuleContext, slot: int) -> bool:
@@ -116,27 +145,24 @@ def _stays_fixed(node: gs.Node, probe: Probe) -> bool:
     return all(probe.dtypes.get(tensor.name) not in _FLOATS for tensor in node.outputs)
 
 
-def _run_rule(ctx: RuleContext) -> None:
+def _run_rule(ctx: RuleContext) -> bool:
     rule = OP_RULES.find(rule_name(ctx.node))
     if rule is None:
         ctx.pin_all(f"op {rule_name(ctx.node)} has no rule")
-        return
+        return False
     ctx.state.blame(Cause(ctx.node.name, ctx.node.op, "joined with an axis that is fixed"))
     rule(ctx)
+    return True
 
 
-def _pin_captured(ctx: RuleContext, subgraph: gs.Graph) -> None:
-    """Tensors that a subgraph reads from outside stay whole."""
-    for node in subgraph.nodes:
-        for tensor in node.inputs:
+def _pin_captured(ctx: RuleContext, body: gs.Graph) -> None:
+    """Tensors that an unseen body reads from outside stay whole."""
+    for part in all_graphs(body):
+        read = [tensor for node in part.nodes for tensor in node.inputs] + list(part.outputs)
+        for tensor in read:
+            ctx.state.whole.add(tensor.name)
             for labels in ctx.state.tensors.get(tensor.name, []):
-                ctx.pin(labels, "a subgraph reads this tensor")
-        for value in node.attrs.values():
-            if isinstance(value, gs.Graph):
-                _pin_captured(ctx, value)
-    for tensor in subgraph.outputs:
-        for labels in ctx.state.tensors.get(tensor.name, []):
-            ctx.pin(labels, "a subgraph returns this tensor")
+                ctx.pin(labels, "a body that is not analysed reads this tensor")
 
 
 def is_float(probe: Probe, name: str) -> bool:
@@ -150,7 +176,7 @@ def prunable_share(analysis: Analysis) -> float:
     seen: dict[str, bool] = {}
     sizes: dict[str, int] = {}
     for (node, slot), axes in analysis.state.uses.items():
-        tensor = analysis.graph.nodes[node].inputs[slot]
+        tensor = analysis.nodes[node].inputs[slot]
         if sum(labels.size > 1 for labels in axes) >= 2 and is_float(analysis.probes[0], tensor.name):
             sizes[tensor.name] = int(np.prod(tensor.shape))
             free = any(bool(store.resolve(labels).any()) for labels in axes if not is_fixed(labels))

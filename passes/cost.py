@@ -50,10 +50,10 @@ class CostModel:
         )
 
     def _parameter_terms(self) -> list[_Term]:
-        graph, probe = self._analysis.graph, self._analysis.probes[0]
+        nodes, probe = self._analysis.nodes, self._analysis.probes[0]
         terms: dict[tuple[str, tuple[int, ...]], _Term] = {}
         for (node, slot), axes in self._analysis.state.uses.items():
-            tensor = graph.nodes[node].inputs[slot]
+            tensor = nodes[node].inputs[slot]
             if is_float(probe, tensor.name):
                 rows = tuple(self.table.add(labels) for labels in axes)
                 terms[tensor.name, rows] = _Term(tensor.name, 1.0, rows)
@@ -62,9 +62,7 @@ class CostModel:
     def _work_terms(self) -> list[_Term]:
         batch = batch_size(self._analysis)
         return [
-            _Term(
-                self._analysis.graph.nodes[work.node].name, work.constant / batch, tuple(map(self.table.add, work.axes))
-            )
+            _Term(self._analysis.nodes[work.node].name, work.constant / batch, tuple(map(self.table.add, work.axes)))
             for work in self._analysis.state.work
         ]
 

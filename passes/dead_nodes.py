@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
+from compressor.graph_copy import subgraphs_of
+
 
 def drop_dead_nodes(graph: gs.Graph) -> None:
-    """Remove nodes none of whose outputs is read or is a graph output, in place."""
+    """Remove nodes none of whose outputs is read or is an output of its graph, in place, bodies included."""
+    _drop(graph)
+
+
+def _drop(graph: gs.Graph) -> set[str]:
+    """Returns every name that what stays reads."""
     needed = {tensor.name for tensor in graph.outputs}
     kept: list[gs.Node] = []
     for node in reversed(graph.nodes):
         if any(tensor.name in needed for tensor in node.outputs):
             kept.append(node)
             needed.update(tensor.name for tensor in node.inputs)
-            needed.update(_captured(node))
+            for body in subgraphs_of(node):
+                needed |= _drop(body)
         else:
             node.inputs.clear()
             node.outputs.clear()
     graph.nodes = kept[::-1]
-
-
-def _captured(node: gs.Node) -> set[str]:
-    names: set[str] = set()
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            for inner in value.nodes:
-                names.update(tensor.name for tensor in inner.inputs)
-                names |= _captured(inner)
-            names.update(tensor.name for tensor in value.outputs)
-    return names
+    return needed

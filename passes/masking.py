@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 from compressor.graph_copy import copy_graph
 from compressor.passes.analysis import Analysis
 from compressor.passes.labels import Labels
+from compressor.passes.nested import all_nodes, splice, tensor_names
 from compressor.passes.op_rules import Touch
 from compressor.passes.rewrite import removal_of
 from compressor.passes.rewrite_rules import Mask, NameMaker, Removal
@@ -25,7 +26,7 @@ def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     """A copy of the analysed graph in which ``atoms`` have no effect."""
     removal = removal_of(analysis, atoms)
     graph = copy_graph(analysis.graph)
-    masker = _Masker(analysis.graph, graph, removal)
+    masker = _Masker(analysis, graph, removal)
     for touch in analysis.state.contractions:
         masker.silence(touch)
     softs: dict[int, list[tuple[int, Mask]]] = {}
@@ -40,17 +41,17 @@ def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
 
 
 class _Masker:
-    def __init__(self, old: gs.Graph, graph: gs.Graph, removal: Removal) -> None:
-        self.old = old
+    def __init__(self, analysis: Analysis, graph: gs.Graph, removal: Removal) -> None:
+        self.old = analysis.nodes
         self.graph = graph
         self.removal = removal
-        self.names = NameMaker(set(graph.tensors().keys()))
-        self.nodes = list(graph.nodes)
+        self.names = NameMaker(tensor_names(graph))
+        self.nodes = list(all_nodes(graph))
         self.before: dict[int, list[gs.Node]] = {}
         self.after: dict[int, list[gs.Node]] = {}
 
     def mask(self, touch: Touch) -> Mask | None:
-        tensor = self.old.nodes[touch.node].inputs[touch.slot]
+        tensor = self.old[touch.node].inputs[touch.slot]
         return self.removal.input_masks(touch.node, touch.slot, tensor)[touch.axis]
 
     def silence(self, touch: Touch) -> None:
@@ -59,7 +60,7 @@ class _Masker:
             return
         node = self.nodes[touch.node]
         tensor = node.inputs[touch.slot]
-        rank = len(self.removal.probes[0].shapes[self.old.nodes[touch.node].inputs[touch.slot].name])
+        rank = len(self.removal.probes[0].shapes[self.old[touch.node].inputs[touch.slot].name])
         shape = [1] * rank
         shape[touch.axis] = mask.size
         nothing = self._nothing(touch, rank)
@@ -77,7 +78,7 @@ class _Masker:
 
     def _nothing(self, touch: Touch, rank: int) -> Array:
         """The number that adds nothing to the sum: 0, or the zero point of a quantised operand."""
-        old = self.old.nodes[touch.node]
+        old = self.old[touch.node]
         if touch.zero is not None and isinstance(old.inputs[touch.zero], gs.Constant):
             zero: Array = old.inputs[touch.zero].values
             # One per output channel: axis 0 of a convolution's weight, the last axis of a matrix.
@@ -87,7 +88,7 @@ class _Masker:
 
     def normalise_kept(self, index: int, axes: list[tuple[int, Mask]]) -> None:
         """Node ``index`` sees only kept indices; results along those axes are spread out with zeros."""
-        node, old = self.nodes[index], self.old.nodes[index]
+        node, old = self.nodes[index], self.old[index]
         for slot, tensor in enumerate(old.inputs):
             masks = self.removal.input_masks(index, slot, tensor)
             for axis, mask in enumerate(masks):
@@ -120,7 +121,5 @@ class _Masker:
         )
 
     def finish(self) -> None:
-        nodes: list[gs.Node] = []
-        for index, node in enumerate(self.nodes):
-            nodes += [*self.before.get(index, []), node, *self.after.get(index, [])]
-        self.graph.nodes = nodes
+        numbers = {id(node): index for index, node in enumerate(self.nodes)}
+        splice(self.graph, self.before, self.after, lambda node: numbers[id(node)])

@@ -75,6 +75,7 @@ class LabelState:
     contractions: list[Touch] = field(default_factory=list)
     softs: list[Touch] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
+    whole: set[str] = field(default_factory=set)  # initializers that bodies read which no rule has seen
 
     def blame(self, cause: Cause) -> None:
         """Pins from here on are recorded under ``cause``."""
@@ -91,12 +92,21 @@ class LabelState:
 class RuleContext:
     """One node, its input labels, shapes and static values."""
 
-    def __init__(self, state: LabelState, index: int, node: gs.Node, probes: tuple[Probe, Probe], opset: int) -> None:
+    def __init__(
+        self,
+        state: LabelState,
+        index: int,
+        node: gs.Node,
+        probes: tuple[Probe, Probe],
+        opset: int,
+        run_body: Callable[[gs.Graph], None],
+    ) -> None:
         self.state = state
         self.store = state.store
         self.index = index
         self.node = node
         self.opset = opset
+        self.run_body = run_body
         self._probes = probes
 
     # -- facts ------------------------------------------------------------------------------------

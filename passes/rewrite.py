@@ -11,6 +11,7 @@ from compressor.graph_copy import copy_graph
 from compressor.passes.analysis import Analysis
 from compressor.passes.dead_nodes import drop_dead_nodes
 from compressor.passes.labels import Labels
+from compressor.passes.nested import all_graphs, all_nodes, splice, tensor_names
 from compressor.passes.op_rules import rule_name
 from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
 from compressor.passes.shape_values import Array
@@ -30,40 +31,41 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     Names of nodes, initializers, inputs and outputs stay. Initializers shared by several uses stay
     shared where the kept indices agree and are copied where they differ.
     """
-    old = analysis.graph
     removal = removal_of(analysis, atoms)
-    graph = copy_graph(old)
-    names = NameMaker(set(graph.tensors().keys()))
-    _slice_initializers(old, graph, removal, names)
-    nodes: list[gs.Node] = []
-    for index, (before, node) in enumerate(zip(old.nodes, list(graph.nodes), strict=True)):
-        rule = REWRITES.find(rule_name(before))
-        context = RewriteContext(removal, index, before, node, names, graph.opset) if rule else None
-        if rule is None or context is None or not context.changed():
-            nodes.append(node)
+    graph = copy_graph(analysis.graph)
+    copies = list(all_nodes(graph))
+    names = NameMaker(tensor_names(graph))
+    _slice_initializers(analysis, copies, removal, names)
+    before: dict[int, list[gs.Node]] = {}
+    after: dict[int, list[gs.Node]] = {}
+    for index, (old, new) in enumerate(zip(analysis.nodes, copies, strict=True)):
+        rule = REWRITES.find(rule_name(old))
+        if rule is None:
             continue
-        rule(context)
-        nodes += [*context.edits.before, node, *context.edits.after]
-    graph.nodes = nodes
+        context = RewriteContext(removal, index, old, new, names, graph.opset)
+        if context.changed():
+            rule(context)
+            before[index], after[index] = context.edits.before, context.edits.after
+    numbers = {id(node): index for index, node in enumerate(copies)}
+    splice(graph, before, after, lambda node: numbers[id(node)])
     _update_shapes(graph, removal)
     drop_dead_nodes(graph)
     return graph
 
 
-def _slice_initializers(old: gs.Graph, graph: gs.Graph, removal: Removal, names: NameMaker) -> None:
+def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Removal, names: NameMaker) -> None:
     """Give each use its slice. The first distinct slice of an initializer keeps its name."""
-    captured = _captured_constants(old)
     made: dict[str, dict[tuple[bytes, ...], gs.Constant]] = {}
     for index, slot in removal.state.uses:
-        tensor = old.nodes[index].inputs[slot]
+        tensor = analysis.nodes[index].inputs[slot]
         masks = removal.input_masks(index, slot, tensor)
         key = tuple(b"" if mask is None else np.packbits(mask).tobytes() for mask in masks)
         versions = made.setdefault(tensor.name, {})
-        if not versions and tensor.name in captured:
-            versions[tuple(b"" for _ in masks)] = graph.nodes[index].inputs[slot]
+        if not versions and tensor.name in removal.state.whole:
+            versions[tuple(b"" for _ in masks)] = copies[index].inputs[slot]
         if key not in versions:
-            versions[key] = _sliced(graph.nodes[index].inputs[slot], masks, names if versions else None)
-        graph.nodes[index].inputs[slot] = versions[key]
+            versions[key] = _sliced(copies[index].inputs[slot], masks, names if versions else None)
+        copies[index].inputs[slot] = versions[key]
 
 
 def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker | None) -> gs.Constant:
@@ -76,25 +78,11 @@ def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker 
     return gs.Constant(names.new(tensor.name) if names else tensor.name, np.ascontiguousarray(values))
 
 
-def _captured_constants(graph: gs.Graph) -> set[str]:
-    """Names of initializers that subgraphs read from outside; those stay whole under their name."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-        while todo:
-            subgraph = todo.pop()
-            for inner in subgraph.nodes:
-                found.update(tensor.name for tensor in inner.inputs)
-                todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
-            found.update(tensor.name for tensor in subgraph.outputs)
-    return found
-
-
 def _update_shapes(graph: gs.Graph, removal: Removal) -> None:
     """Recorded shapes of activations follow; symbolic sizes that shrink are forgotten."""
     one, two = removal.probes
-    for node in graph.nodes:
-        for tensor in node.outputs:
+    for part in all_graphs(graph):
+        for tensor in (*(part.inputs if part is not graph else ()), *(t for n in part.nodes for t in n.outputs)):
             masks = removal.tensor_masks(tensor.name)
             if tensor.shape is None or all(mask is None for mask in masks):
                 continue

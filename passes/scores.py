@@ -68,10 +68,10 @@ class ScoreContext:
         Raises:
             GraphError: an initializer holds NaN, which no criterion can rank.
         """
-        graph, state = self.analysis.graph, self.analysis.state
+        nodes, state = self.analysis.nodes, self.analysis.state
         found: dict[tuple[str, int, bytes], WeightAxis] = {}
         for (node, slot), axes in state.uses.items():
-            tensor = graph.nodes[node].inputs[slot]
+            tensor = nodes[node].inputs[slot]
             if not is_float(self.analysis.probes[0], tensor.name):
                 continue
             for axis, labels in enumerate(axes):

@@ -47,10 +47,10 @@ class Space:
         return int(self.atoms.size)
 
 
-def build_spaces(graph: gs.Graph, state: LabelState) -> list[Space]:
+def build_spaces(nodes: list[gs.Node], state: LabelState) -> list[Space]:
     """Group all live, removable atoms by the multiset of (parameter use, axis, role) they occur in."""
     store = state.store
-    places, columns = _occurrences(graph, state)
+    places, columns = _occurrences(state)
     signature = np.zeros(len(store), np.uint64)
     weights = np.random.default_rng(_SEED).integers(1, 2**63, len(places), dtype=np.uint64)
     first = np.full(len(store), np.iinfo(np.int64).max, np.int64)
@@ -67,13 +67,13 @@ def build_spaces(graph: gs.Graph, state: LabelState) -> list[Space]:
     atoms = atoms[np.argsort(first[atoms], kind="stable")]
     soft = np.zeros(len(store), np.bool_)
     for touch in state.softs:
-        axes = state.labels_of(touch.node, touch.slot, graph.nodes[touch.node].inputs[touch.slot])
+        axes = state.labels_of(touch.node, touch.slot, nodes[touch.node].inputs[touch.slot])
         if axes and not is_fixed(axes[touch.axis]):
             soft[store.atoms(axes[touch.axis])] = True
-    return _group(atoms, signature, soft, places, columns, graph)
+    return _group(atoms, signature, soft, places, columns, nodes)
 
 
-def _occurrences(graph: gs.Graph, state: LabelState) -> tuple[list[tuple[int, int, int]], list[Labels]]:
+def _occurrences(state: LabelState) -> tuple[list[tuple[int, int, int]], list[Labels]]:
     """(node, slot, axis) of every column of atoms in a parameter, and the columns."""
     places: list[tuple[int, int, int]] = []
     columns: list[Labels] = []
@@ -103,7 +103,7 @@ def _group(
     soft: NDArray[np.bool_],
     places: list[tuple[int, int, int]],
     columns: list[Labels],
-    graph: gs.Graph,
+    nodes: list[gs.Node],
 ) -> list[Space]:
     _, representative, inverse = np.unique(signature[atoms], return_index=True, return_inverse=True)
     order = np.argsort(representative, kind="stable")  # spaces in the order of first use
@@ -121,7 +121,7 @@ def _group(
     by_space = np.split(atoms[np.argsort(space_of[atoms], kind="stable")], np.cumsum(sizes)[:-1])
     for own, found in zip(by_space, members, strict=True):
         listed = tuple(
-            Member(graph.nodes[n].inputs[s].name, axis, graph.nodes[n].name, graph.nodes[n].op, repeat)
+            Member(nodes[n].inputs[s].name, axis, nodes[n].name, nodes[n].op, repeat)
             for (n, s, axis), repeat in found.items()
         )
         name = _unique(f"{listed[0].parameter}[{listed[0].axis}]", names)

@@ -151,9 +151,9 @@ def group_query(ctx: RuleContext) -> None:
     key, value = (Heads.packed(ctx, ctx.labels(slot)[2], ctx.attr("kv_num_heads")) for slot in (1, 2))
     ctx.unify(key.width, value.width)  # the kernel takes one head size
     result = tie(ctx, query, key, value)
+    ctx.pin(query.width, "the kernel takes head widths that are multiples of 8")
     if ctx.has(7):
-        # The kernel turns the whole head in blocks of 8 or 16, and its table must keep its width.
-        for labels in (query.width, *ctx.labels(7), *ctx.labels(8)):
+        for labels in (*ctx.labels(7), *ctx.labels(8)):
             ctx.pin(labels, "the kernel turns whole heads by a table of angles")
     for slot in range(9, len(ctx.node.inputs)):
         if ctx.has(slot):

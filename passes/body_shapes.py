@@ -84,9 +84,12 @@ def _loop(engine: ShapeEngine, node: gs.Node) -> None:
 
 def _runs_through(engine: ShapeEngine, body: gs.Graph) -> bool:
     """Whether the condition that a body hands on is its own input, or always true."""
-    condition = body.outputs[0]
-    value = engine.facts.values.get(condition.name)
-    return condition.name == body.inputs[1].name or (value is not None and bool(value))
+    made_by = {tensor.name: node for node in body.nodes for tensor in node.outputs}
+    name = body.outputs[0].name
+    while name in made_by and made_by[name].op in ("Identity", "Cast"):
+        name = made_by[name].inputs[0].name
+    value = engine.facts.values.get(name)
+    return name == body.inputs[1].name or (value is not None and bool(value))
 
 
 def _scan(engine: ShapeEngine, node: gs.Node) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from compressor.cli_output import OUTCOME, plain, silence
-from compressor.errors import EXIT_USAGE, CompressorError
+from compressor.errors import EXIT_ENVIRONMENT, CompressorError
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence(sys.stdout)
         return EXIT_BROKEN_PIPE
+    except OSError as error:  # of stdout: the commands turn those of files into errors of ours
+        silence(sys.stdout)
+        return _fail(f"{error.filename or 'the output'}: {error.strerror}. Check the disk.", EXIT_ENVIRONMENT)
     return code
 
 
@@ -49,7 +52,7 @@ def _interrupted() -> int:
 
 def _fail(message: str, code: int) -> int:
     _say(f"error: {message}")
-    return code or EXIT_USAGE
+    return code
 
 
 def _say(line: str) -> None:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
-from compressor.errors import EnvironmentProblem
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -44,10 +42,8 @@ def emit(*renderables: RenderableType) -> None:
     """Print tables and texts. Strings are taken literally: no markup, no emoji, no highlighting."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    console = Console(
-        file=sys.stdout, markup=False, emoji=False, highlight=False, width=None if terminal else _UNLIMITED_COLUMNS
-    )
+    width = None if sys.stdout.isatty() else _UNLIMITED_COLUMNS
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False, width=width)
     with console.capture() as captured:
         for renderable in renderables:
             console.print(renderable)
@@ -60,16 +56,8 @@ def warn(message: str) -> None:
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        silence(sys.stdout)
-        raise EnvironmentProblem(
-            f"the output cannot be written: {error.strerror}", where="stdout", fix="Check where it is sent to."
-        ) from error
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def silence(stream: TextIO) -> None:

@@ -77,7 +77,7 @@ def _spaces(result: Inspection, everything: bool) -> list[RenderableType]:
 def _shortened(names: Sequence[str], limit: int | None) -> str:
     shown = names if limit is None else names[:limit]
     more = len(names) - len(shown)
-    return ", ".join(shown) + (f", … {more} more" if more else "")
+    return ", ".join(shown) + (f", ... {more} more" if more else "")
 
 
 def _fixed_by_reason(result: Inspection) -> list[RenderableType]:

@@ -41,6 +41,11 @@ class ExternalData:
         self._files: dict[str, MappedFile] = {}
         self._model_path = model_path
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files opened so far."""
+        return tuple(file.path for file in self._files.values())
+
     def values(self, tensor: onnx.TensorProto) -> FileValues:
         """Lazy values of an external tensor.
 

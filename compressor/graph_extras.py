@@ -9,6 +9,7 @@ the fields that were not taken over. Objects made by a pass simply have no remai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import onnx
@@ -37,6 +38,7 @@ class GraphExtras:
     listed_initializers: dict[str, onnx.ValueInfoProto] = field(default_factory=dict)  # initializers named as inputs
     model: onnx.ModelProto = field(default_factory=onnx.ModelProto)  # main graph only
     external_data: bool = False  # main graph only: the file kept its weights beside it
+    data_files: tuple[Path, ...] = ()  # main graph only: in these files
 
 
 def remainder(message: _M, taken_over: frozenset[str]) -> _M | None:

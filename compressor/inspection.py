@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 
 from compressor.passes.analysis import Analysis, prunable_share
 from compressor.passes.cost import CostModel
-from compressor.pipeline import PathLike, file_size, load_model
+from compressor.pipeline import PathLike, load_model, total_bytes
 from compressor.results import Inspection, SpaceSummary
 
 
@@ -31,7 +31,7 @@ def inspect_model(path: PathLike) -> Inspection:
         nodes=len(analysis.graph.nodes),
         params=total.params,
         macs=total.macs,
-        size_bytes=file_size(loaded.path),
+        size_bytes=total_bytes(loaded.files),
         weights_reached=prunable_share(analysis),
         inputs=_signature(analysis.graph.inputs),
         outputs=_signature(analysis.graph.outputs),

@@ -26,11 +26,11 @@ from compressor.file_kind import what_it_is
 from compressor.graph_export import export_model, tensor_message
 from compressor.graph_import import import_model
 from compressor.model_check import check_model
-from compressor.model_writer import write_files
+from compressor.model_writer import data_path, write_files
 from compressor.protobuf_wire import Span, WireError, split
 from compressor.tensor_values import FileValues, MappedFile, TensorValues, check_type_and_shape, damaged, from_message
 
-__all__ = ["digest", "from_proto", "read", "same_file", "to_proto", "write"]
+__all__ = ["data_files", "data_path", "digest", "from_proto", "read", "same_file", "to_proto", "write"]
 
 _PROTOBUF_LIMIT_BYTES = 2**31 - 1
 _DAMAGED_FIX = "Copy or download the file again, or export the model again."
@@ -74,7 +74,7 @@ def to_proto(graph: Any) -> onnx.ModelProto:
     return model
 
 
-def write(graph: Any, path: str | os.PathLike[str], others: Mapping[Path, bytes] | None = None) -> None:
+def write(graph: Any, path: str | os.PathLike[str], others: Mapping[Path, bytes] | None = None) -> list[Path]:
     """Write `graph` to `path`, whole or not at all: a failure leaves what was there and nothing else.
 
     Weights go beside the model, into `<stem>.onnx.data`, if they exceed 1.9 GiB or came from such a file.
@@ -82,10 +82,18 @@ def write(graph: Any, path: str | os.PathLike[str], others: Mapping[Path, bytes]
     Args:
         others: content of files that belong to it: all appear, or none.
 
+    Returns:
+        The files of the model: `path`, and the one with its weights if there is one.
+
     Raises:
         ModelFileError: the folder is missing or read-only, the disk full, or the graph not valid ONNX.
     """
-    write_files(graph, Path(path), _verify, others or {})
+    return write_files(graph, Path(path), _verify, others or {})
+
+
+def data_files(graph: Any) -> tuple[Path, ...]:
+    """The files beside the model's own that its weights were read from."""
+    return tuple(graph_extras.of(graph).data_files)
 
 
 def same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
@@ -161,6 +169,7 @@ def _import(
     except UnicodeDecodeError as error:
         raise ModelFileError("a name in the model is not text (UTF-8)", where=where, fix=_DAMAGED_FIX) from error
     graph_extras.of(graph).external_data = from_external
+    graph_extras.of(graph).data_files = external.paths
     return graph
 
 

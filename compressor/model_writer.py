@@ -24,10 +24,10 @@ _ALIGN_FROM_BYTES = 2**20
 Verify = Callable[[Path, Path, dict[str, Path]], None]  # (file written, its target, data files by location)
 
 
-def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, bytes]) -> None:
+def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, bytes]) -> list[Path]:
     """Write `graph` to `path`, and its weights beside it where needed; `verify` must accept the result first.
 
-    The files of `others` appear together with them.
+    The files of `others` appear together with them. Returns the model's own files.
     """
     model, constants = export_model(graph)
     extras = graph_extras.of(graph)
@@ -35,14 +35,14 @@ def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, by
     external = total_bytes > LARGEST_SINGLE_FILE_BYTES or (extras is not None and extras.external_data)
     external = external and any(_is_large(constant) for constant in constants)
     with FileSet(path) as files:
-        data_path = path.with_name(f"{path.stem}.onnx.data")
+        beside = data_path(path)
         data_files: dict[str, Path] = {}
         if external:
-            with files.create(data_path) as data:
-                messages = [_put_beside(constant, data, data_path.name) for constant in constants]
+            with files.create(beside) as data:
+                messages = [_put_beside(constant, data, beside.name) for constant in constants]
                 files.sync(data)
             model.graph.initializer.extend(messages)
-            data_files[data_path.name] = files.temporary(data_path)
+            data_files[beside.name] = files.temporary(beside)
         with files.create(path) as file:
             _write_model(file, model, [] if external else constants)
             files.sync(file)
@@ -52,6 +52,12 @@ def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, by
                 file.write(content)
                 files.sync(file)
         files.commit()
+    return [path, beside] if external else [path]
+
+
+def data_path(path: Path) -> Path:
+    """Where the weights of a model at `path` go that does not hold them itself."""
+    return path.with_name(f"{path.stem}.onnx.data")
 
 
 def _write_model(file: BinaryIO, model: onnx.ModelProto, constants: list[Any]) -> None:

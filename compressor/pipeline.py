@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 import compressor
 from compressor.backends.fingerprint import fingerprint
 from compressor.errors import UsageError
-from compressor.model_io import digest, read, same_file, write
+from compressor.model_io import data_files, data_path, digest, read, same_file, write
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.cost import CostModel
@@ -33,9 +33,14 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model file, read, normalised and analysed."""
+    """A model file, read, normalised and analysed.
+
+    Attributes:
+        files: the model's file, and those its weights are in.
+    """
 
     path: Path
+    files: tuple[Path, ...]
     digest: str
     analysis: Analysis
     cost: CostModel
@@ -65,7 +70,7 @@ def load_model(path: PathLike) -> Loaded:
     """
     graph = read(path)
     analysis = analyse(normalize(graph))
-    return Loaded(Path(path), digest(graph), analysis, CostModel(analysis))
+    return Loaded(Path(path), (Path(path), *data_files(graph)), digest(graph), analysis, CostModel(analysis))
 
 
 def compress(
@@ -105,6 +110,7 @@ def compress(
     clock = _Clock()
     with clock.stage("load and analyse"):
         loaded = load_model(model)
+        _spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with clock.stage("select"):
         scores = score(ScoreContext(loaded.analysis, seed))
@@ -138,6 +144,7 @@ def replay(
     with clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
         loaded = load_model(model)
+        _spare((*loaded.files, Path(plan_path)), output, None)
         selection = _selection(loaded, atoms_of(plan, loaded.analysis, loaded.digest))
     progress("analyse", 1, 1)
     return _carry_out(loaded, selection, plan, Path(output), None, verify, seed, clock, progress)
@@ -179,15 +186,15 @@ def _carry_out(
                 loaded.analysis, selection.atoms, pruned, seed=seed, progress=lambda d, t: progress("verify", d, t)
             )
     with clock.stage("write"):
-        write(pruned, output, {} if plan_path is None else {Path(plan_path): plan.to_bytes()})
+        written = write(pruned, output, {} if plan_path is None else {Path(plan_path): plan.to_bytes()})
     progress("write", 1, 1)
     return Compression(
         model=str(loaded.path),
         output=str(output),
         plan=None if plan_path is None else str(plan_path),
         made_with=dict(plan.made_with),
-        before=Counts(**vars(selection.before), size_bytes=file_size(loaded.path)),
-        after=Counts(**vars(selection.after), size_bytes=file_size(output)),
+        before=Counts(**vars(selection.before), size_bytes=total_bytes(loaded.files)),
+        after=Counts(**vars(selection.after), size_bytes=total_bytes(written)),
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if evidence is None else evidence.to_json(),
@@ -196,10 +203,9 @@ def _carry_out(
     )
 
 
-def file_size(path: Path) -> int:
-    """Bytes of a model file and of the external data beside it that it wrote."""
-    data = path.with_name(path.stem + ".onnx.data")
-    return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)
+def total_bytes(files: Iterable[Path]) -> int:
+    """Size of a model's files in bytes."""
+    return sum(path.stat().st_size for path in files)
 
 
 def _target(channels: float | None, params: float | None, macs: float | None) -> Target:
@@ -227,6 +233,25 @@ def _check_paths(model: PathLike, output: PathLike, plan_path: PathLike | None) 
             raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
     if plan_path is not None and same_file(output, plan_path):
         raise UsageError("the plan path is the output path", where=str(output), fix="Choose another path.")
+
+
+def _spare(inputs: Iterable[Path], output: PathLike, plan_path: PathLike | None) -> None:
+    """Refuse to write over a file that was read: one with the model's weights, or a plan that is replayed."""
+    beside = data_path(Path(output))
+    written = {
+        "output": Path(output),
+        "output's weights": beside,
+        "plan": None if plan_path is None else Path(plan_path),
+    }
+    for what, path in written.items():
+        if path is not None and any(same_file(path, source) for source in inputs):
+            raise UsageError(
+                f"the {what} would replace a file of the input", where=str(path), fix="Choose another name."
+            )
+    if plan_path is not None and same_file(plan_path, beside):
+        raise UsageError(
+            "the plan path is where the output's weights may go", where=str(beside), fix="Choose another name."
+        )
 
 
 def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:

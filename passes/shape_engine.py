@@ -142,10 +142,11 @@ class ShapeEngine:
         if rule is None:
             self._infer_twin(node)
             return
+        kind = self.facts.dtypes[names[2] if node.op == "EmbedLayerNormalization" else names[0]]
         for tensor, shape in zip(node.outputs, rule(shapes, node.attrs) or [], strict=False):
             if tensor.name:
                 self.facts.shapes[tensor.name] = shape
-                self.facts.dtypes[tensor.name] = self.facts.dtypes[names[0]]
+                self.facts.dtypes[tensor.name] = kind
 
     def _infer_twin(self, node: gs.Node) -> None:
         twin = STANDARD_TWIN.get(node.op)

@@ -109,6 +109,12 @@ class MappedFile:
         end = self.size_bytes if size_bytes is None else offset + size_bytes
         return memoryview(self._map)[offset:end]
 
+    def release(self, offset: int, size_bytes: int) -> None:
+        """Give the memory of a range back to the system; reading it again brings it back."""
+        if isinstance(self._map, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            start = offset // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, start, offset + size_bytes - start)
+
 
 class FileValues(TensorValues):
     """Values in a range of a mapped file: a model's own file or its external data."""
@@ -126,6 +132,11 @@ class FileValues(TensorValues):
     def raw(self) -> bytes | memoryview:
         """The bytes in the mapped file, not copied."""
         return self._file.view(self._offset, self.nbytes)
+
+    def release(self) -> None:
+        """Give the memory of the values back to the system; arrays of them stay valid."""
+        if self.nbytes >= mmap.PAGESIZE:
+            self._file.release(self._offset, self.nbytes)
 
     def _read(self) -> np.ndarray[Any, Any]:
         if self.data_type in _BITS_BELOW_A_BYTE:

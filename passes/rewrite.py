@@ -14,7 +14,10 @@ from compressor.passes.labels import Labels
 from compressor.passes.nested import all_graphs, all_nodes, splice, tensor_names
 from compressor.passes.op_rules import rule_name
 from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
-from compressor.passes.shape_values import Array
+from compressor.sliced_values import SlicedValues
+
+# Above this, weights are cut one at a time while they are written, and never all held in memory.
+_STREAM_ABOVE_BYTES = 1 << 30
 
 
 def removal_of(analysis: Analysis, atoms: Labels) -> Removal:
@@ -56,6 +59,7 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
 def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Removal, names: NameMaker) -> None:
     """Give each use its slice. The first distinct slice of an initializer keeps its name."""
     made: dict[str, dict[tuple[bytes, ...], gs.Constant]] = {}
+    stream = stored_bytes_of(analysis) > _STREAM_ABOVE_BYTES
     for index, slot in removal.state.uses:
         tensor = analysis.nodes[index].inputs[slot]
         masks = removal.input_masks(index, slot, tensor)
@@ -64,18 +68,21 @@ def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Remo
         if not versions and tensor.name in removal.state.whole:
             versions[tuple(b"" for _ in masks)] = copies[index].inputs[slot]
         if key not in versions:
-            versions[key] = _sliced(copies[index].inputs[slot], masks, names if versions else None)
+            versions[key] = _sliced(copies[index].inputs[slot], masks, names if versions else None, stream)
         copies[index].inputs[slot] = versions[key]
 
 
-def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker | None) -> gs.Constant:
+def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker | None, stream: bool) -> gs.Constant:
     if all(mask is None for mask in masks) and names is None:
         return tensor
-    values: Array = tensor.values
-    for axis, mask in enumerate(masks):
-        if mask is not None:
-            values = np.compress(mask, values, axis=axis)
-    return gs.Constant(names.new(tensor.name) if names else tensor.name, np.ascontiguousarray(values))
+    sliced = SlicedValues(tensor, masks)
+    return gs.Constant(names.new(tensor.name) if names else tensor.name, sliced if stream else sliced.load())
+
+
+def stored_bytes_of(analysis: Analysis) -> int:
+    """Bytes of all initializers."""
+    found = {t.name: t for node in analysis.nodes for t in node.inputs if isinstance(t, gs.Constant)}
+    return sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in found.values())
 
 
 def _update_shapes(graph: gs.Graph, removal: Removal) -> None:

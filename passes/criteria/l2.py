@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from compressor.passes.scores import CRITERIA, ScoreContext, Scores, other_axes
+from compressor.passes.scores import CRITERIA, ScoreContext, Scores
 
 
 @CRITERIA.register("l2")
 def l2(context: ScoreContext) -> Scores:
     """score(atom) = square root of the sum of w^2 over all coupled slices; float64 [label ids]."""
-    return np.sqrt(
-        context.sum_over_slices(
-            lambda values, axis: np.square(values, dtype=np.float64).sum(axis=other_axes(values, axis))
-        )
-    )
+    return np.sqrt(context.sum_over_slices(np.square))

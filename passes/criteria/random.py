@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from compressor.passes.scores import CRITERIA, ScoreContext, Scores
+from compressor.passes.scores import CRITERIA, ScoreContext, Scores, chunks
 
 
 @CRITERIA.register("random")
 def random(context: ScoreContext) -> Scores:
     """score(atom) uniform in [0, 1), the same for the same seed; float64 [label ids]."""
-    context.weight_axes()  # refuses weights that hold NaN, as every criterion does
+    for weight in context.weights():
+        for _ in chunks(weight):  # refuses weights that hold NaN, as every criterion does
+            pass
     return np.random.default_rng(context.seed).random(len(context.analysis.state.store))

@@ -8,55 +8,58 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TextIO
-
-from compressor.cli_output import OUTCOME, plain, silence
-from compressor.errors import EXIT_ENVIRONMENT, CompressorError
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     Args:
         arguments: without the program's name; None takes those of this process.
     """
     _prepare_streams()
-    try:
-        # Imported here, so that Ctrl-C ends in one line even while modules are being loaded.
-        from compressor.cli_app import run
-
-        code = run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
-    except CompressorError as error:
-        return _fail(error.one_line(), error.exit_code)
+    try:  # nothing is imported before this line, so that Ctrl-C while modules load ends in one line too
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return _interrupted()
+
+
+def _run(arguments: list[str]) -> int:
+    from compressor.cli_app import run
+    from compressor.cli_output import silence
+    from compressor.errors import EXIT_ENVIRONMENT, CompressorError
+
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except CompressorError as error:
+        _say(f"error: {error.one_line()}")
+        return error.exit_code
     except BrokenPipeError:
         silence(sys.stdout)
         return EXIT_BROKEN_PIPE
     except OSError as error:  # of stdout: the commands turn those of files into errors of ours
         silence(sys.stdout)
-        return _fail(f"{error.filename or 'the output'}: {error.strerror}. Check the disk.", EXIT_ENVIRONMENT)
+        _say(f"error: {error.filename or 'the output'}: {error.strerror}. Check the disk.")
+        return EXIT_ENVIRONMENT
     return code
 
 
 def _interrupted() -> int:
+    from compressor.cli_output import OUTCOME
+
     written = ", ".join(OUTCOME.written)
     _say(f"interrupted; {f'already written: {written}' if written else 'nothing was written'}")
     return EXIT_INTERRUPTED
 
 
-def _fail(message: str, code: int) -> int:
-    _say(f"error: {message}")
-    return code
-
-
 def _say(line: str) -> None:
     """One line on stderr; a stderr that is gone changes nothing about the exit code."""
+    from compressor.cli_output import plain, silence
+
     try:
         sys.stderr.write(plain(line) + "\n")
         sys.stderr.flush()
@@ -66,14 +69,12 @@ def _say(line: str) -> None:
 
 def _prepare_streams() -> None:
     """Names of any script must print on any terminal, and a stream may have been closed by the caller."""
-    if sys.stdout is None:
-        sys.stdout = _null()
-    if sys.stderr is None:
-        sys.stderr = _null()
+    sys.stdout = sys.stdout or _nothing()
+    sys.stderr = sys.stderr or _nothing()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _null() -> TextIO:
+def _nothing() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open as long as the process lives

@@ -231,6 +231,8 @@ def _check_paths(model: PathLike, output: PathLike, plan_path: PathLike | None) 
             raise UsageError(f"the {what} folder does not exist", where=str(folder), fix="Create it first.")
         if Path(path).is_dir():
             raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
+        if Path(path).exists() and not Path(path).is_file():  # a rename over /dev/null would destroy it
+            raise UsageError(f"the {what} path is no regular file", where=str(path), fix="Name a file to be written.")
     if plan_path is not None and same_file(output, plan_path):
         raise UsageError("the plan path is the output path", where=str(output), fix="Choose another path.")
 

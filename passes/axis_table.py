@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from compressor.passes.labels import Labels, LabelStore, is_fixed
 
+_SEED = 0xA715  # of the hash that stands for a set of positions; a fixed one keeps runs alike
+
 
 class AxisTable:
     """Distinct label arrays, flattened into one table of atoms.
@@ -24,6 +26,7 @@ class AxisTable:
         self._alive: list[Labels] = []
         self._columns: list[Labels] | None = None
         self._starts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._position_hash: NDArray[np.uint64] = np.zeros(0, np.uint64)
 
     def add(self, labels: Labels) -> int:
         """Row number of an axis (-1 - length for one that is wholly FIXED)."""
@@ -49,18 +52,34 @@ class AxisTable:
             self._starts = np.cumsum([0, *sizes])[:-1]
             everything = np.concatenate(self._axes) if self._axes else np.zeros(0, np.int64)
             self._columns = self._store.flatten(everything) if everything.size else []
+            numbers = np.random.default_rng(_SEED).integers(1, 2**63, max(sizes, default=0), dtype=np.uint64)
+            self._position_hash = np.concatenate([numbers[:size] for size in sizes]) if sizes else numbers
         return self._columns
 
     def kept(self, gone: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Kept length of every row when the atoms marked in ``gone`` (bool per id; gone[0] False) go."""
+        removed = self._removed(gone)
+        if not removed.size:
+            return np.zeros(0, np.int64)
+        lengths: NDArray[np.int64] = np.add.reduceat(~removed, self._starts, dtype=np.int64)
+        return lengths
+
+    def marks(self, gone: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        """A hash of each row's removed positions: 0 where nothing goes, alike where the same positions go."""
+        removed = self._removed(gone)
+        if not removed.size:
+            return np.zeros(0, np.uint64)
+        sums: NDArray[np.uint64] = np.add.reduceat(np.where(removed, self._position_hash, 0), self._starts)
+        return sums
+
+    def _removed(self, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
         columns = self._table()
         if not columns:
-            return np.zeros(0, np.int64)
+            return np.zeros(0, np.bool_)
         removed = gone[columns[0]]
         for column in columns[1:]:
             removed = removed | gone[column]
-        lengths: NDArray[np.int64] = np.add.reduceat(~removed, self._starts, dtype=np.int64)
-        return lengths
+        return np.asarray(removed)
 
     def emptied(self, gone: NDArray[np.bool_]) -> Iterable[Labels]:
         """Axes that would lose every index."""

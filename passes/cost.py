@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class CostModel:
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
         self.table = AxisTable(analysis.state.store)
-        self._params = self._parameter_terms()
+        self._params = self._parameter_rows()
         self._macs = self._work_terms()
         for axes in analysis.state.tensors.values():  # so that ``protect`` sees activations too
             for labels in axes:
@@ -49,15 +50,18 @@ class CostModel:
             np.concatenate([space.atoms for space in analysis.spaces]) if analysis.spaces else np.zeros(0, np.int64)
         )
 
-    def _parameter_terms(self) -> list[_Term]:
+    def _parameter_rows(self) -> dict[str, list[tuple[int, ...]]]:
+        """Rows of every distinct use of every floating-point initializer."""
         nodes, probe = self._analysis.nodes, self._analysis.probes[0]
-        terms: dict[tuple[str, tuple[int, ...]], _Term] = {}
+        found: dict[str, dict[tuple[int, ...], None]] = {}
         for (node, slot), axes in self._analysis.state.uses.items():
             tensor = nodes[node].inputs[slot]
             if is_float(probe, tensor.name):
-                rows = tuple(self.table.add(labels) for labels in axes)
-                terms[tensor.name, rows] = _Term(tensor.name, 1.0, rows)
-        return list(terms.values())
+                uses = found.setdefault(tensor.name, {})
+                if tensor.name in self._analysis.state.whole:
+                    uses[tuple(-1 - labels.size for labels in axes)] = None
+                uses[tuple(self.table.add(labels) for labels in axes)] = None
+        return {name: list(uses) for name, uses in found.items()}
 
     def _work_terms(self) -> list[_Term]:
         batch = batch_size(self._analysis)
@@ -66,14 +70,20 @@ class CostModel:
             for work in self._analysis.state.work
         ]
 
-    def _sum(self, terms: list[_Term], kept: NDArray[np.int64]) -> float:
-        total = 0.0
-        for term in terms:
-            product = term.constant
-            for row in term.rows:
-                product *= int(kept[row]) if row >= 0 else -1 - row
-            total += product
-        return total
+    def _elements(self, rows: tuple[int, ...], kept: NDArray[np.int64]) -> int:
+        return math.prod(self.table.length(row, kept) for row in rows)
+
+    def _params_by_owner(self, gone: NDArray[np.bool_], kept: NDArray[np.int64]) -> dict[str, int]:
+        """Uses of one initializer that keep the same indices share it, as the rewrite has them do."""
+        marks = self.table.marks(gone)
+        counts: dict[str, int] = {}
+        for owner, uses in self._params.items():
+            slices = {tuple(int(marks[row]) if row >= 0 else 0 for row in rows): rows for rows in uses}
+            counts[owner] = sum(self._elements(rows, kept) for rows in slices.values())
+        return counts
+
+    def _macs_of(self, terms: list[_Term], kept: NDArray[np.int64]) -> int:
+        return round(sum(term.constant * self._elements(term.rows, kept) for term in terms))
 
     def gone(self, atoms: Labels) -> NDArray[np.bool_]:
         """Mark of every label id: whether it is among ``atoms``."""
@@ -83,22 +93,22 @@ class CostModel:
 
     def cost(self, atoms: Labels) -> Cost:
         """Counts after removing ``atoms``."""
-        kept = self.table.kept(self.gone(atoms))
+        gone = self.gone(atoms)
+        kept = self.table.kept(gone)
         return Cost(
-            round(self._sum(self._params, kept)),
-            round(self._sum(self._macs, kept)),
+            sum(self._params_by_owner(gone, kept).values()),
+            self._macs_of(self._macs, kept),
             int(self._atoms.size - np.isin(self._atoms, atoms).sum()),
         )
 
     def by_owner(self, atoms: Labels) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters by initializer and MACs by node after removing ``atoms``."""
-        kept = self.table.kept(self.gone(atoms))
-        params: dict[str, int] = {}
+        gone = self.gone(atoms)
+        kept = self.table.kept(gone)
         macs: dict[str, int] = {}
-        for into, terms in ((params, self._params), (macs, self._macs)):
-            for term in terms:
-                into[term.owner] = into.get(term.owner, 0) + round(self._sum([term], kept))
-        return params, macs
+        for term in self._macs:
+            macs[term.owner] = macs.get(term.owner, 0) + self._macs_of([term], kept)
+        return self._params_by_owner(gone, kept), macs
 
     def protect(self, atoms: Labels) -> Labels:
         """``atoms`` less those that must stay so that no axis of any tensor is emptied."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from compressor.graph_copy import subgraphs_of
+from compressor.graph_edit import detach
 
 
 def drop_dead_nodes(graph: gs.Graph) -> None:
@@ -23,7 +24,6 @@ def _drop(graph: gs.Graph) -> set[str]:
             for body in subgraphs_of(node):
                 needed |= _drop(body)
         else:
-            node.inputs.clear()
-            node.outputs.clear()
+            detach(node)
     graph.nodes = kept[::-1]
     return needed

@@ -13,6 +13,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from compressor.graph_copy import copy_graph
+from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
 from compressor.passes.labels import Labels
 from compressor.passes.nested import all_nodes, splice, tensor_names
@@ -66,7 +67,7 @@ class _Masker:
         nothing = self._nothing(touch, rank)
         if isinstance(tensor, gs.Constant):
             values = np.where(mask.reshape(shape), tensor.values, nothing).astype(tensor.values.dtype)
-            node.inputs[touch.slot] = gs.Constant(self.names.new(tensor.name), values)
+            replace_input(node, touch.slot, gs.Constant(self.names.new(tensor.name), values))
             return
         factor = gs.Constant(self.names.new(tensor.name), mask.astype(np.bool_).reshape(shape))
         zero = gs.Constant(self.names.new(tensor.name), np.atleast_1d(nothing))
@@ -74,7 +75,7 @@ class _Masker:
         self.before.setdefault(touch.node, []).append(
             gs.Node("Where", silenced.name, {}, [factor, tensor, zero], [silenced])
         )
-        node.inputs[touch.slot] = silenced
+        replace_input(node, touch.slot, silenced)
 
     def _nothing(self, touch: Touch, rank: int) -> Array:
         """The number that adds nothing to the sum: 0, or the zero point of a quantised operand."""

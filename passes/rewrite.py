@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from compressor.graph_copy import copy_graph
+from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
 from compressor.passes.dead_nodes import drop_dead_nodes
 from compressor.passes.labels import Labels
@@ -69,7 +70,7 @@ def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Remo
             versions[tuple(b"" for _ in masks)] = copies[index].inputs[slot]
         if key not in versions:
             versions[key] = _sliced(copies[index].inputs[slot], masks, names if versions else None, stream)
-        copies[index].inputs[slot] = versions[key]
+        replace_input(copies[index], slot, versions[key])
 
 
 def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker | None, stream: bool) -> gs.Constant:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from compressor.graph_edit import replace_input
 from compressor.passes.labels import LabelStore
 from compressor.passes.op_rules import AxisLabels, LabelState, static_value
 from compressor.passes.probe import Probe, Shape
@@ -157,7 +158,7 @@ class RewriteContext:
         hint = self._old.inputs[slot].name if self.has(slot) else f"{self._old.outputs[0].name}_{slot}"
         while len(self.node.inputs) <= slot:
             self.node.inputs.append(gs.Variable.empty())
-        self.node.inputs[slot] = gs.Constant(self._names.new(hint), array)
+        replace_input(self.node, slot, gs.Constant(self._names.new(hint), array))
 
     def select(self, axis: int, positions: Array) -> None:
         """A Slice takes exactly ``positions`` of ``axis`` (indices in the kept input)."""
@@ -204,7 +205,7 @@ class RewriteContext:
         picked = gs.Variable(self._names.new(f"{source.name}_picked"), dtype=source.dtype)
         index = gs.Constant(self._names.new(f"{source.name}_index"), np.asarray(positions, np.int64))
         self.edits.before.append(gs.Node("Gather", picked.name, {"axis": axis}, [source, index], [picked]))
-        self.node.inputs[0] = picked
+        replace_input(self.node, 0, picked)
 
     def set_target_shape(
         self, slot: int, *, copy_marker: int | None, infer_marker: int | None, axes: Sequence[int] | None = None
@@ -233,7 +234,7 @@ class RewriteContext:
             return
         nodes, result = patch_vector(self.node.inputs[slot], entries, self._names.new)
         self.edits.before += nodes
-        self.node.inputs[slot] = result
+        replace_input(self.node, slot, result)
 
     def freeze_output_value(self) -> None:
         """A Shape or Size node goes on answering in original sizes."""

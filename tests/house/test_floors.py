@@ -40,6 +40,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.file_kind": Floor.CORE,
     "compressor.gc_pause": Floor.CORE,
     "compressor.graph_copy": Floor.CORE,
+    "compressor.graph_edit": Floor.CORE,
     "compressor.graph_export": Floor.CORE,
     "compressor.graph_extras": Floor.CORE,
     "compressor.graph_import": Floor.CORE,

@@ -1,6 +1,4 @@
 # Every target sets up what it needs in $(VENV) first; `make test PYTHON=python3.12` picks the interpreter.
-# Where pip would fetch a CUDA build of torch and a CPU build is wanted:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv

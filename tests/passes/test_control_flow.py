@@ -85,8 +85,9 @@ def test_an_outer_weight_used_inside_and_outside_is_sliced_for_both() -> None:
 
 
 def test_a_body_whose_shapes_are_unknown_pins_what_it_reads() -> None:
-    body = IF.replace("else_branch = no () => (float[N, 8] b) { u = Add(h, D)  b = Sigmoid(u) }",
-                      "else_branch = no () => (float b) { n = NonZero(h)  u = Cast<to=1>(n)  b = MatMul(u, E) }")  # fmt: skip
+    known = "else_branch = no () => (float[N, 8] b) { u = Add(h, D)  b = Sigmoid(u) }"
+    unknown = "else_branch = no () => (float b) { n = NonZero(h)  u = Cast<to=1>(n)  b = MatMul(u, E) }"
+    body = IF.replace(known, unknown)
     body = body.replace("y = MatMul(z, V)", "y = ReduceSum<keepdims=0>(z)")
     weights = {k: v for k, v in IF_WEIGHTS.items() if k not in ("D", "V")} | {"E": (4, 4)}
     analysis = analysed(body, weights)

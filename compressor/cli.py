@@ -29,9 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     from compressor.cli_app import run
-    from compressor.cli_output import silence
+    from compressor.cli_output import OUTCOME, silence
     from compressor.errors import EXIT_ENVIRONMENT, CompressorError
 
+    OUTCOME.written.clear()
     try:
         code = run(arguments)
         sys.stdout.flush()

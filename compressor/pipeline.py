@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 
 import compressor
 from compressor.backends.fingerprint import fingerprint
-from compressor.errors import UsageError
+from compressor.errors import ModelFileError, UsageError
 from compressor.model_io import data_files, data_path, digest, read, same_file, write
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
@@ -224,17 +224,26 @@ def _check_paths(model: PathLike, output: PathLike, plan_path: PathLike | None) 
     for path, what in ((output, "output"), (plan_path, "plan")):
         if path is None:
             continue
-        if same_file(model, path):
-            raise UsageError(f"the {what} path is the input file", where=str(path), fix="Choose another path.")
-        folder = Path(path).resolve().parent
-        if not folder.is_dir():
-            raise UsageError(f"the {what} folder does not exist", where=str(folder), fix="Create it first.")
-        if Path(path).is_dir():
-            raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
-        if Path(path).exists() and not Path(path).is_file():  # a rename over /dev/null would destroy it
-            raise UsageError(f"the {what} path is no regular file", where=str(path), fix="Name a file to be written.")
+        try:
+            _check_target(model, Path(path), what)
+        except OSError as error:  # a name too long, a folder that may not be looked into
+            raise ModelFileError(
+                f"cannot be written: {error.strerror}", where=str(path), fix="Choose another path."
+            ) from error
     if plan_path is not None and same_file(output, plan_path):
         raise UsageError("the plan path is the output path", where=str(output), fix="Choose another path.")
+
+
+def _check_target(model: PathLike, path: Path, what: str) -> None:
+    if same_file(model, path):
+        raise UsageError(f"the {what} path is the input file", where=str(path), fix="Choose another path.")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise UsageError(f"the {what} folder does not exist", where=str(folder), fix="Create it first.")
+    if path.is_dir():
+        raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
+    if path.exists() and not path.is_file():  # a rename over /dev/null would destroy it
+        raise UsageError(f"the {what} path is no regular file", where=str(path), fix="Name a file to be written.")
 
 
 def _spare(inputs: Iterable[Path], output: PathLike, plan_path: PathLike | None) -> None:

@@ -1,0 +1,82 @@
+"""``compressor bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.compressor.cli_models import Cli, fixed_model, mlp, saved
+
+QUICK = ("--processes", "2", "--seconds", "0.02")
+
+
+@pytest.fixture
+def models(cli: Cli, tmp_path: Path) -> tuple[Path, Path]:
+    a = saved(tmp_path / "a.onnx")
+    cli.ok("compress", a, "-o", tmp_path / "b.onnx", "--macs", "0.5")
+    return a, tmp_path / "b.onnx"
+
+
+def test_table(cli: Cli, models: tuple[Path, Path]) -> None:
+    code, out, err = cli("bench", *models, *QUICK)
+    assert code == 0
+    rows = [line.split() for line in out.split("\n")]
+    (baseline,) = [row for row in rows if row[:1] == ["a.onnx"]]
+    (other,) = [row for row in rows if row[:1] == ["b.onnx"]]
+    assert baseline[-1] == "baseline"
+    assert other[-1] in {"faster", "slower", "inconclusive"}
+    assert float(other[3]) == pytest.approx(float(other[1]) / float(baseline[1]), rel=0.01)
+    assert "onnxruntime-cpu (CPUExecutionProvider), 1 thread, 2 processes" in out
+    assert all(line.startswith("warning: ") for line in err.splitlines())
+
+
+def test_json(cli: Cli, models: tuple[Path, Path]) -> None:
+    result = cli.json("bench", *models, *QUICK, "--batch", "3")
+    assert (result["kind"], result["baseline"], result["threads"], result["processes"]) == (
+        "comparison",
+        "a.onnx",
+        1,
+        2,
+    )
+    assert list(result["timings"]) == ["a.onnx", "b.onnx"]
+    assert result["ratios"]["b.onnx"]["low"] <= result["ratios"]["b.onnx"]["high"]
+    assert "samples_ns" not in result
+
+
+def test_samples_on_request(cli: Cli, models: tuple[Path, Path]) -> None:
+    result = cli.json("bench", models[0], "--processes", "1", "--seconds", "0.02", "--samples")
+    (runs,) = result["samples_ns"]["a.onnx"]
+    assert sum(map(len, runs)) == result["timings"]["a.onnx"]["runs"]
+    assert result["ratios"] == {}
+
+
+def test_sizes_are_used(cli: Cli, tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.onnx")
+    times = [
+        cli.json("bench", model, "--processes", "1", "--seconds", "0.05", *size)["timings"]["a.onnx"]["min_ms"]
+        for size in (("--dim", "n=1"), ("--dim", "n=20000"))
+    ]
+    assert times[1] > 10 * times[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--dim", "sequence=3"], 2, "no input has a dynamic dimension ['sequence']. Dynamic dimensions: ['n']."),
+        (["--backend", "onnxruntime-cpi"], 2, "Did you mean 'onnxruntime-cpu'?"),
+    ],
+)
+def test_wrong_names_list_the_right_ones(cli: Cli, tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    assert says in cli.error("bench", saved(tmp_path / "a.onnx"), *arguments, code=code)
+
+
+def test_models_with_other_inputs_cannot_be_compared(cli: Cli, tmp_path: Path) -> None:
+    proto = fixed_model()
+    proto.graph.input[0].name = proto.graph.node[0].input[0] = "z"
+    said = cli.error("bench", saved(tmp_path / "a.onnx", mlp()), saved(tmp_path / "b.onnx", proto), code=3)
+    assert "missing ['z'], unknown ['x']" in said
+
+
+def test_second_model_missing(cli: Cli, tmp_path: Path) -> None:
+    assert "none.onnx: no such file" in cli.error("bench", saved(tmp_path / "a.onnx"), tmp_path / "none.onnx")

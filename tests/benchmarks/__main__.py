@@ -1,0 +1,37 @@
+"""The command: `python -m tests.benchmarks [NAME...]`; without a name, all of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from tests.benchmarks import kept, resnet20, speed
+from tests.benchmarks.report import load_average, save
+
+BENCHMARKS: dict[str, Callable[[Console], object]] = {"kept": kept.run, "resnet20": resnet20.run, "speed": speed.run}
+
+
+def main() -> int:
+    """Run what is named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    chosen = parser.parse_args().names or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    # Wide enough for every table also where the output goes to a file.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    for name in chosen:
+        before = load_average()
+        results = BENCHMARKS[name](console)
+        if results is not None:
+            console.print(f"saved {save(name, results, before)}", style="dim")
+        console.print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

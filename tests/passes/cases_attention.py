@@ -53,6 +53,7 @@ def _ms(case: Case) -> Case:
     return replace(case, op=f"com.microsoft::{case.op}", domains=("com.microsoft",))
 
 
+_NORM = "a fused normalisation runs over this axis"
 _ELEMENTWISE = [
     *(_ms(rows(op, f"o = com.microsoft.{op}(h)")) for op in ("Gelu", "QuickGelu", "FastGelu")),
     *(_ms(rows(op, f"o = com.microsoft.{op}(h, c)", "bias", more={"c": (8,)}, free={"w:1": 8, "c:0": 8}))
@@ -65,10 +66,10 @@ _ELEMENTWISE = [
              more={"k": (7, 8), "c": (7,)}, free={"w:1": 8, "k:0": 7, "k:1": 8, "c:0": 7})),
     _ms(tokens("FusedMatMul", "o = com.microsoft.FusedMatMul<alpha=0.5, transB=1>(h, k)", out=7, more={"k": (7, 8)},
                free={"w:1": 8, "k:0": 7, "k:1": 8, "v:0": 7})),
-    _ms(tokens("SkipLayerNormalization", "o = com.microsoft.SkipLayerNormalization(h, h, g, b)",
-               more={"g": (8,), "b": (8,)}, pinned={"w:1": "a fused normalisation runs over this axis"})),
-    _ms(tokens("SkipSimplifiedLayerNormalization", "o = com.microsoft.SkipSimplifiedLayerNormalization(h, h, g)",
-               more={"g": (8,)}, pinned={"w:1": "a fused normalisation runs over this axis"})),
+    _ms(tokens("SkipLayerNormalization", "s = MatMul(x, u)\no = com.microsoft.SkipLayerNormalization(h, s, g, b)",
+               more={"g": (8,), "b": (8,), "u": (6, 8)}, pinned=dict.fromkeys(("w:1", "u:1"), _NORM))),
+    _ms(tokens("SkipSimplifiedLayerNormalization", "s = MatMul(x, u)\no = com.microsoft.SkipSimplifiedLayerNormalization(h, s, g)",
+               more={"g": (8,), "u": (6, 8)}, pinned=dict.fromkeys(("w:1", "u:1"), _NORM))),
     Case("com.microsoft::EmbedLayerNormalization",
          "h, m = com.microsoft.EmbedLayerNormalization(i, , e, p, , g, b)\ny = MatMul(h, v)",
          {"e": (9, 8), "p": (9, 8), "g": (8,), "b": (8,), "v": (8, 5)}, inputs="int32[N, 3] i",
@@ -87,8 +88,8 @@ _FUSED = [
          "y = MatMul(o, v)", {"w": (6, 8), "k": (8, 24), "c": (24,), "v": (8, 5)}, inputs="float[N, S, 6] x",
          domains=("com.microsoft",), free={"w:1": 8, "k:0": 8, "k:1": 24, "c:0": 24, "v:0": 8}),
     _attention("com.microsoft::GroupQueryAttention",
-               "o, pk, pv = com.microsoft.GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, k, v0, , , n, t)", opset=18,
-               heads=4, width=16, inputs="float[1, 3, 6] x", more={"n": np.int32([2]), "t": np.int32(3)}),
+               "o, pk, pv = com.microsoft.GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, k, v0, , , n, t)",
+               opset=18, heads=4, width=16, inputs="float[1, 3, 6] x", more={"n": np.int32([2]), "t": np.int32(3)}),
     _attention("com.microsoft::RotaryEmbedding",
                "r = com.microsoft.RotaryEmbedding<num_heads=2>(q, i, cos, sin)\n"
                "o = com.microsoft.MultiHeadAttention<num_heads=2>(r, k, v0)", opset=18,

@@ -47,13 +47,13 @@ def _binary() -> list[Case]:
         rows(op, f"o = {op}(h, c)", more={"c": _vector()}, free={"w:1": 8, "c:0": 8, "v:0": 8}) for op in _FLOAT_PAIR
     ]
     cases += [
-        rows(op, f"a = Relu(h)\ng = MatMul(x, u)\nk = {op}(a, g)\nf = Cast<to=1>(k)\no = Mul(f, a)", more={"u": (6, 8)},
-             free={"w:1": 8, "u:1": 8, "v:0": 8})
+        rows(op, f"a = Round(h)\ng = MatMul(x, u)\nb = Round(g)\nk = {op}(a, b)\no = Cast<to=1>(k)",
+             more={"u": (6, 8)}, free={"w:1": 8, "u:1": 8, "v:0": 8})
         for op in _COMPARISONS
     ]  # fmt: skip
     cases += [
-        rows(op, f"a = Cast<to=9>(h)\nz = Greater(h, c)\nk = {op}(a, z)\nf = Cast<to=1>(k)\no = Add(f, h)",
-             more={"c": _vector()})
+        rows(op, f"a = Greater(h, c)\ng = MatMul(x, u)\nb = Greater(g, c)\nk = {op}(a, b)\no = Cast<to=1>(k)",
+             more={"c": np.float32([0.1]), "u": (6, 8)}, free={"w:1": 8, "u:1": 8, "v:0": 8})
         for op in _LOGIC
     ]  # fmt: skip
     cases += [
@@ -65,9 +65,10 @@ def _binary() -> list[Case]:
 
 
 def _odd() -> list[Case]:
-    integers = "a = Abs(h)\ni = Cast<to=12>(a)\n"
+    integers = "a = Abs(h)\ni = Cast<to=12>(a)\ng = MatMul(x, u)\nb = Abs(g)\nj = Cast<to=12>(b)\n"
     return [
-        rows("BitShift", integers + 'k = BitShift<direction="LEFT">(i, i)\no = Cast<to=1>(k)'),
+        rows("BitShift", integers + 'k = BitShift<direction="LEFT">(i, j)\no = Cast<to=1>(k)',
+             more={"u": (6, 8)}, free={"w:1": 8, "u:1": 8, "v:0": 8}),
         *(rows(op, f"i = Cast<to=6>(h)\nk = {op}(i, i)\no = Cast<to=1>(k)", "both") for op in _BITS),
         rows("Pow", "a = Abs(h)\no = Pow(a, c)", more={"c": _vector()}),
         rows("Mod", "o = Mod<fmod=1>(h, c)", more={"c": _vector()}),

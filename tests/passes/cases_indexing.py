@@ -19,7 +19,8 @@ _CONCAT = [
          free={"w:1": 8, "u:1": 4, "v:0": 12}),
     rows("Concat", "o = Concat<axis=-1>(h, x)", "with the input", out=14, free={"w:1": 8, "v:0": 8}),
     rows("Concat", "o = Concat<axis=1>(h, h)", "twice the same", out=16, free={"w:1": 8, "v:0": 16}),
-    tokens("Concat", "o = Concat<axis=1>(h, h)", "other axis"),
+    tokens("Concat", "g = MatMul(x, u)\no = Concat<axis=1>(h, g)", "other axis", more={"u": (6, 8)},
+           free={"w:1": 8, "u:1": 8, "v:0": 8}),
     picture("Concat", "g = Conv(x, u)\no = Concat<axis=1>(g, h)", "dense block", more={"u": (4, 3, 1, 1)}, out=12,
             free={"w:0": 8, "u:0": 4, "v:1": 12}),
 ]  # fmt: skip

@@ -35,7 +35,8 @@ _LINEAR = [
             free={"w:0": 8, "k:0": 7, "k:1": 8, "s:0": 7, "z:0": 7, "v:1": 7}),
     rows("DequantizeLinear", "d = DequantizeLinear<axis=0, block_size=4>(k, s)\no = MatMul(h, d)", "blocks", opset=21,
          more={"k": _i8(8, 8), "s": np.abs(_RNG.standard_normal((2, 8))).astype(np.float32)},
-         free={"k:1": 8, "s:1": 8, "v:0": 8}, pinned={"w:1": "joined with", "k:0": "blocks of this axis share a scale"}),
+         free={"k:1": 8, "s:1": 8, "v:0": 8},
+         pinned={"w:1": "joined with", "k:0": "blocks of this axis share a scale"}),
     rows("DynamicQuantizeLinear", "q, s, z = DynamicQuantizeLinear(h)\no = DequantizeLinear(q, s, z)",
          pinned={"w:1": "the scale is taken over all values"}),
 ]  # fmt: skip
@@ -53,6 +54,9 @@ _PRODUCTS = [
     picture("ConvInteger", "q = QuantizeLinear(h, xs, xz)\np = ConvInteger(q, k, xz, kz)\no = Cast<to=1>(p)",
             more={"xs": np.float32(0.05), "xz": np.uint8(120), "k": _u8(8, 8, 1, 1), "kz": np.uint8(9)},
             free={"w:0": 8, "k:0": 8, "k:1": 8, "v:1": 8}),
+    picture("ConvInteger", "q = QuantizeLinear(h, xs, xz)\np = ConvInteger<group=4>(q, k, xz)\no = Cast<to=1>(p)",
+            "grouped", out=12, more={"xs": np.float32(0.05), "xz": np.uint8(120), "k": _u8(12, 2, 1, 1)},
+            free={"w:0": 8, "k:0": 12, "k:1": 2, "v:1": 12}),
     rows("QLinearMatMul", "q = QuantizeLinear(h, xs, xz)\np = QLinearMatMul(q, xs, xz, k, ks, kz, ys, yz)\n"
          "o = DequantizeLinear(p, ys, yz)", more={**_POINTS, "k": _u8(8, 8), "ks": np.float32(0.01), "kz": np.uint8(9)},
          free={"w:1": 8, "k:0": 8, "k:1": 8, "v:0": 8}),

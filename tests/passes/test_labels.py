@@ -13,6 +13,7 @@ from tests.passes.term_reference import Reference
 
 ATOMS = 5
 # (kind, index, index) over the labels made so far; indices are taken modulo their number.
+NUMBERS = st.integers(0, 99)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("pair"), st.integers(0, 99), st.integers(0, 99)),

@@ -52,6 +52,10 @@ class FileSet:
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
         return os.fdopen(descriptor, "wb")
 
+    def about(self, where: Path) -> None:
+        """What goes wrong from now on is about `where`."""
+        self._where = where
+
     def temporary(self, target: Path) -> Path:
         """Where the file that is to become `target` is now."""
         return self._temporary[Path(os.path.realpath(target))]

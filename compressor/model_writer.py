@@ -48,6 +48,7 @@ def write_files(graph: Any, path: Path, verify: Verify, others: Mapping[Path, by
             files.sync(file)
         verify(files.temporary(path), path, data_files)
         for other, content in others.items():
+            files.about(other)
             with files.create(other) as file:
                 file.write(content)
                 files.sync(file)

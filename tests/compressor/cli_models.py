@@ -18,6 +18,7 @@ from compressor.cli import main
 from tests.house.source_tree import ROOT
 
 HIDDEN = 64
+EXTERNAL = "own_weights.bin"
 ODD_NAME = "[red]w2[/red]\x1b[31m"  # rich markup and a terminal's control sequence
 
 
@@ -52,6 +53,13 @@ def _model(nodes: list[onnx.NodeProto], width: int, out: int, tensors: list[onnx
 def saved(path: Path, proto: onnx.ModelProto | None = None) -> Path:
     """`path`, with a model in it (`mlp` if none is given)."""
     path.write_bytes((proto or mlp()).SerializeToString())
+    return path
+
+
+def external(folder: Path) -> Path:
+    """A model whose weights lie beside it."""
+    path = folder / "m.onnx"
+    onnx.save(mlp(), path, save_as_external_data=True, location=EXTERNAL, size_threshold=0)
     return path
 
 

@@ -1,0 +1,1 @@
+"""Random graphs from the ruled ops, random removals, and faults injected into the rules."""

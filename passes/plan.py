@@ -19,13 +19,20 @@ _MAX_BYTES = 256 << 20  # a plan of a billion-parameter model is far below
 
 
 class SpaceCut(BaseModel):
-    """What goes from one space."""
+    """What goes from one space.
+
+    Attributes:
+        removed: indices of the space's channels.
+        groups: for positions inside the groups of a convolution that differ from group to group: the
+            removed positions of each group; ``removed`` then counts from the end of the aligned groups.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str
     size: int = Field(ge=1)
     removed: list[int]
+    groups: list[list[int]] | None = None
     why: str
     parameters: list[str]
 
@@ -115,6 +122,8 @@ def atoms_of(plan: Plan, analysis: Analysis, digest: str) -> Labels:
         )
     spaces = {space.name: space for space in analysis.spaces}
     picked = [np.zeros(0, np.int64)]
+    if len({cut.name for cut in plan.cuts}) < len(plan.cuts):
+        raise PlanError("the plan names a channel space twice", fix="Make a plan with `compressor compress --plan`.")
     for cut in plan.cuts:
         space = spaces.get(cut.name)
         if space is None or space.size != cut.size:

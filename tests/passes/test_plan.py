@@ -1,0 +1,130 @@
+"""Plans: saved, read, replayed, refused for another graph, and never trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compressor.errors import PlanError
+from compressor.passes.plan import Plan, PlanCounts, atoms_of, cuts_of, read_plan
+from tests.passes.graphs import analysed
+
+ANALYSIS = analysed("h = MatMul(x, w)\ni = MatMul(h, u)\ny = MatMul(i, v)", {"w": (6, 8), "u": (8, 4), "v": (4, 5)})
+SCORES = np.zeros(len(ANALYSIS.state.store))
+SCORES[ANALYSIS.spaces[0].atoms] = range(1, 9)
+ATOMS = np.sort(np.concatenate([ANALYSIS.spaces[0].atoms[:3], ANALYSIS.spaces[1].atoms[1:2]]))
+DIGEST = "sha256:" + "0" * 64
+
+
+def _plan() -> Plan:
+    counts = PlanCounts(params=100, macs=200, channels=12)
+    cuts = list(cuts_of(ANALYSIS, ATOMS, SCORES, "l1"))
+    return Plan(digest=DIGEST, made_with={"criterion": "l1", "keep": 0.5}, before=counts, after=counts, cuts=cuts)
+
+
+def test_a_plan_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    _plan().save(path)
+    again = read_plan(path)
+    assert again == _plan()
+    np.testing.assert_array_equal(atoms_of(again, ANALYSIS, DIGEST), ATOMS)
+    assert [cut["removed"] for cut in json.loads(path.read_text())["cuts"]] == [[0, 1, 2], [1]]
+
+
+def test_a_cut_says_what_and_why() -> None:
+    cut = _plan().cuts[0]
+    assert (cut.name, cut.size, cut.parameters) == ("w[1]", 8, ["w", "u"])
+    assert cut.why == "lowest l1 of 8: at most 3; the least kept has 4"
+
+
+def test_another_graph_is_refused() -> None:
+    with pytest.raises(PlanError, match="made for another graph"):
+        atoms_of(_plan(), ANALYSIS, "sha256:" + "1" * 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "z[0]"}, "does not have"),
+        ({"size": 9}, "does not have"),
+        ({"removed": [8]}, "distinct numbers below 8"),
+        ({"removed": [-1]}, "distinct numbers below 8"),
+        ({"removed": [1, 1]}, "distinct numbers below 8"),
+        ({"removed": list(range(8))}, "every channel"),
+    ],
+)
+def test_cuts_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
+    plan = _plan()
+    plan.cuts[0] = plan.cuts[0].model_copy(update=change)
+    with pytest.raises(PlanError, match=message):
+        atoms_of(plan, ANALYSIS, DIGEST)
+
+
+def test_one_space_named_twice_cannot_be_emptied() -> None:
+    plan = _plan()
+    first = plan.cuts[0].model_copy(update={"removed": [0, 1, 2, 3]})
+    plan.cuts[:] = [first, first.model_copy(update={"removed": [4, 5, 6, 7]})]
+    with pytest.raises(PlanError, match="twice"):
+        atoms_of(plan, ANALYSIS, DIGEST)
+
+
+NOT_PLANS = [b"", b"{", b"[]", b"null", b"{}", b'{"format": "compressor-plan"}', b"\x00", b"\xed\xa0\x80"]
+
+
+@pytest.mark.parametrize("content", NOT_PLANS)
+def test_what_is_no_plan_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match="not a plan") as caught:
+        read_plan(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_plan_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(PlanError, match="cannot be read"):
+            read_plan(path)
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.just([]), st.just({}),
+    st.lists(st.integers(-3, 12), max_size=4),
+)  # fmt: skip
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path] if path else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += _places(inner, (*path, key))
+    return found
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mutated_plan_is_refused_or_harmless(data: st.DataObject, tmp_path: Path) -> None:
+    tree = json.loads(_plan().model_dump_json())
+    for _ in range(data.draw(st.integers(1, 2))):
+        *above, last = data.draw(st.sampled_from(_places(tree)))
+        spot = tree
+        for key in above:
+            spot = spot[key]
+        if data.draw(st.booleans()):
+            spot[last] = data.draw(JUNK)
+        else:
+            del spot[last]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(tree))
+    try:
+        atoms = atoms_of(read_plan(path), ANALYSIS, DIGEST)
+    except PlanError:
+        return
+    for space in ANALYSIS.spaces:
+        assert np.isin(space.atoms, atoms).sum() < space.size
+    assert np.isin(atoms, np.concatenate([space.atoms for space in ANALYSIS.spaces])).all()

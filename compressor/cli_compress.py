@@ -60,7 +60,7 @@ def compress(
     if replay is not None:
         _refuse_with_replay({**targets, **given, "plan": plan})
 
-    with progress("reading and analysing") as report:
+    with progress("compressing") as report:
         noted = _noting(report, [output, plan])
         if replay is not None:
             from compressor.pipeline import replay as carry_out
@@ -98,7 +98,7 @@ def _noting(report: Report, paths: list[Path | None]) -> Report:
     """``report`` that also remembers, for an interruption right after, that the files are there."""
 
     def noted(stage: str, done: int, total: int) -> None:
-        if stage == "write":
+        if stage == "write" and done == total:
             OUTCOME.written[:] = [str(path) for path in paths if path is not None]
         report(stage, done, total)
 

@@ -84,7 +84,7 @@ def progress(first: str) -> Iterator[Report]:
         tasks = {"": bars.add_task(first, total=None)}
 
         def report(stage: str, done: int, total: int) -> None:
-            bars.update(tasks[""], description=first if done < total else f"after {stage}")
+            bars.update(tasks[""], description=first)
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)

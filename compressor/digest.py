@@ -9,7 +9,7 @@ import onnx
 
 from compressor.graph_export import element_type, export_model
 from compressor.tensor_bytes import raw_bytes
-from compressor.tensor_values import from_message
+from compressor.tensor_values import from_message, release
 
 _KIND = onnx.AttributeProto
 
@@ -27,6 +27,7 @@ def digest(graph: Any) -> str:
     for constant in sorted(constants, key=lambda constant: str(constant.name)):
         _add(hasher, (constant.name, element_type(constant), [int(size) for size in constant.shape]))
         hasher.update(raw_bytes(constant))
+        release(constant._values)
     for function in model.functions:
         _add(hasher, ("function", function.domain, function.name, function.overload))
         _add(hasher, (list(function.input), list(function.output), sorted(function.attribute)))

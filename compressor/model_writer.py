@@ -14,7 +14,7 @@ from compressor.atomic import FileSet
 from compressor.graph_export import export_model, tensor_header, tensor_message
 from compressor.protobuf_wire import GRAPH_INITIALIZER, MODEL_GRAPH, TENSOR_RAW_DATA, prefix
 from compressor.tensor_bytes import raw_bytes, size_bytes
-from compressor.tensor_values import MessageValues
+from compressor.tensor_values import MessageValues, release
 
 LARGEST_SINGLE_FILE_BYTES = int(1.9 * 2**30)  # below protobuf's 2 GiB, with room for the runtime's own additions
 _SMALLEST_LARGE_BYTES = 1024  # as onnx.save: smaller tensors stay in the message
@@ -79,6 +79,7 @@ def _write_model(file: BinaryIO, model: onnx.ModelProto, constants: list[Any]) -
         file.write(before + head)
         if _is_large(constant):
             file.write(raw_bytes(constant))
+            release(constant._values)
 
 
 def _head(constant: Any) -> bytes:
@@ -98,6 +99,8 @@ def _put_beside(constant: Any, data: BinaryIO, location: str) -> onnx.TensorProt
         data.write(b"\0" * (-offset % _ALIGNMENT_BYTES))
         offset = data.tell()
     data.write(raw)
+    del raw
+    release(constant._values)
     message = tensor_header(constant)
     message.data_location = onnx.TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):

@@ -18,14 +18,15 @@ from compressor.errors import ModelFileError, UsageError
 from compressor.model_io import data_files, data_path, digest, read, same_file, write
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
+from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
 from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
-from compressor.passes.plan import Plan, PlanCounts, atoms_of, cuts_of, read_plan
+from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
 from compressor.passes.rewrite import remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
-from compressor.passes.selection import Options, Selection, Target, select
+from compressor.passes.selection import Options, Target, select
 from compressor.results import Compression, Counts
-from compressor.verify import Verification, verify_removal
+from compressor.verification import Verification, verify_removal, verify_same
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -113,21 +114,25 @@ def compress(
         _spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with clock.stage("select"):
-        scores = score(ScoreContext(loaded.analysis, seed))
-        selection = select(loaded.analysis, loaded.cost, scores, target, options)
+        orders = best_orders(loaded.analysis) if options.align_groups else {}
+        analysis = aligned(loaded.analysis, orders)
+        cost = CostModel(analysis) if orders else loaded.cost
+        scores = score(ScoreContext(analysis, seed))
+        selection = select(analysis, cost, scores, target, options)
+        cuts = [in_original_positions(cut, orders) for cut in cuts_of(analysis, selection.atoms, scores, criterion)]
     progress("select", 1, 1)
     plan = Plan(
         digest=loaded.digest,
         made_with={
             "criterion": criterion, "metric": target.metric, "keep": target.keep, "scope": options.scope,
-            "floor": options.floor, "round_to": options.round_to, "allow_width": options.allow_width, "seed": seed,
-            "compressor": compressor.__version__,
+            "floor": options.floor, "round_to": options.round_to, "allow_width": options.allow_width,
+            "align_groups": options.align_groups, "seed": seed, "compressor": compressor.__version__,
         },
         before=PlanCounts(**vars(selection.before)),
         after=PlanCounts(**vars(selection.after)),
-        cuts=list(cuts_of(loaded.analysis, selection.atoms, scores, criterion)),
+        cuts=cuts,
     )  # fmt: skip
-    return _carry_out(loaded, selection, plan, Path(output), plan_path, verify, seed, clock, progress)
+    return _carry_out(loaded, plan, Path(output), plan_path, verify, seed, clock, progress)
 
 
 def replay(
@@ -145,9 +150,8 @@ def replay(
         plan = read_plan(Path(plan_path))
         loaded = load_model(model)
         _spare((*loaded.files, Path(plan_path)), output, None)
-        selection = _selection(loaded, atoms_of(plan, loaded.analysis, loaded.digest))
     progress("analyse", 1, 1)
-    return _carry_out(loaded, selection, plan, Path(output), None, verify, seed, clock, progress)
+    return _carry_out(loaded, plan, Path(output), None, verify, seed, clock, progress)
 
 
 def verify_files(
@@ -161,30 +165,36 @@ def verify_files(
     """
     plan = read_plan(Path(plan_path))
     loaded = load_model(original)
-    atoms = atoms_of(plan, loaded.analysis, loaded.digest)
+    analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
     candidate = normalize(read(pruned))
-    _same_interface(loaded.analysis.graph, candidate, Path(pruned))
+    _same_interface(analysis.graph, candidate, Path(pruned))
+    return _prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
+
+
+def _prove(
+    loaded: Loaded, analysis: Analysis, atoms: Labels, pruned: gs.Graph, inputs: int, seed: int, progress: Progress
+) -> Verification:
+    """Pruned equals masked; where groups were aligned first, that this changed nothing as well."""
+    if analysis is not loaded.analysis:
+        verify_same(loaded.analysis, analysis.graph, seed=seed)
     return verify_removal(
-        loaded.analysis, atoms, candidate, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
+        analysis, atoms, pruned, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
     )
 
 
-def _selection(loaded: Loaded, atoms: Labels) -> Selection:
-    return Selection(atoms, loaded.cost.cost(atoms[:0]), loaded.cost.cost(atoms))
-
-
 def _carry_out(
-    loaded: Loaded, selection: Selection, plan: Plan, output: Path, plan_path: PathLike | None, verify: bool, seed: int,
-    clock: _Clock, progress: Progress,
+    loaded: Loaded, plan: Plan, output: Path, plan_path: PathLike | None, verify: bool, seed: int, clock: _Clock,
+    progress: Progress,
 ) -> Compression:  # fmt: skip
+    """Both a fresh plan and a replayed one go this way, so that they give the same bytes."""
     with clock.stage("rewrite"):
-        pruned = remove_atoms(loaded.analysis, selection.atoms)
+        analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
+        pruned = remove_atoms(analysis, atoms)
     evidence = None
     if verify:
         with clock.stage("verify"):
-            evidence = verify_removal(
-                loaded.analysis, selection.atoms, pruned, seed=seed, progress=lambda d, t: progress("verify", d, t)
-            )
+            evidence = _prove(loaded, analysis, atoms, pruned, 3, seed, progress)
+    before, after = loaded.cost.cost(atoms[:0]), CostModel(analysis).cost(atoms)
     with clock.stage("write"):
         written = write(pruned, output, {} if plan_path is None else {Path(plan_path): plan.to_bytes()})
     progress("write", 1, 1)
@@ -193,8 +203,8 @@ def _carry_out(
         output=str(output),
         plan=None if plan_path is None else str(plan_path),
         made_with=dict(plan.made_with),
-        before=Counts(**vars(selection.before), size_bytes=total_bytes(loaded.files)),
-        after=Counts(**vars(selection.after), size_bytes=total_bytes(written)),
+        before=Counts(**vars(before), size_bytes=total_bytes(loaded.files)),
+        after=Counts(**vars(after), size_bytes=total_bytes(written)),
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if evidence is None else evidence.to_json(),

@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from compressor.tensor_values import FileValues, TensorValues, onnx_type
+from compressor.tensor_values import TensorValues, onnx_type, release
 
 
 class SlicedValues(TensorValues):
@@ -46,9 +46,3 @@ class SlicedValues(TensorValues):
         values = np.ascontiguousarray(values)
         release(source)
         return values
-
-
-def release(values: Any) -> None:
-    """Give the memory of mapped file pages back; they are read again when needed."""
-    if isinstance(values, FileValues):
-        values.release()

@@ -25,6 +25,8 @@ _BITS_BELOW_A_BYTE: dict[int, int] = {
     _TYPES.INT4: 4, _TYPES.UINT4: 4, _TYPES.FLOAT4E2M1: 4,
     _TYPES.INT2: 2, _TYPES.UINT2: 2, _TYPES.FLOAT6E2M3: 6, _TYPES.FLOAT6E3M2: 6,
 }  # fmt: skip
+# Smaller weights are soon read again, and reading a released page costs more than it frees.
+_WORTH_RELEASING_BYTES = 16 << 20
 _STRIDED_FIELDS: dict[int, int] = {_TYPES.COMPLEX64: 2, _TYPES.COMPLEX128: 2}  # entries of the typed field per element
 _KNOWN_TYPES = frozenset(_TYPES.DataType.values()) - {_TYPES.UNDEFINED}
 _NUMPY_TYPES = {number: np.dtype(helper.tensor_dtype_to_np_dtype(number)) for number in _KNOWN_TYPES}
@@ -135,8 +137,7 @@ class FileValues(TensorValues):
 
     def release(self) -> None:
         """Give the memory of the values back to the system; arrays of them stay valid."""
-        if self.nbytes >= mmap.PAGESIZE:
-            self._file.release(self._offset, self.nbytes)
+        self._file.release(self._offset, self.nbytes)
 
     def _read(self) -> np.ndarray[Any, Any]:
         if self.data_type in _BITS_BELOW_A_BYTE:
@@ -144,6 +145,12 @@ class FileValues(TensorValues):
         array = np.frombuffer(self.raw(), dtype=self.dtype.newbyteorder("<")).reshape(self.shape)
         # Protobuf does not align; unaligned arrays are slow in NumPy and refused by others.
         return array if array.flags.aligned else np.array(array)
+
+
+def release(values: Any) -> None:
+    """Give the memory of a big range of a mapped file back; it is read again when needed."""
+    if isinstance(values, FileValues) and values.nbytes >= _WORTH_RELEASING_BYTES:
+        values.release()
 
 
 def from_message(tensor: onnx.TensorProto, where: str) -> MessageValues:

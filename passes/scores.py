@@ -21,7 +21,7 @@ from compressor.passes.analysis import Analysis, is_float
 from compressor.passes.labels import Labels, is_fixed
 from compressor.passes.shape_values import Array
 from compressor.registry import Registry
-from compressor.sliced_values import release
+from compressor.tensor_values import release
 
 Scores: TypeAlias = NDArray[np.float64]
 

@@ -51,12 +51,14 @@ class Options:
         floor: share of every space that stays in scope "global-floor".
         round_to: kept sizes of spaces are rounded up to multiples of this (runtimes have steps).
         allow_width: spaces that an op normalises over may be cut too.
+        align_groups: positions inside the groups of a convolution are chosen group by group.
     """
 
     scope: Scope = "per-space"
     floor: float = 0.1
     round_to: int = 1
     allow_width: bool = False
+    align_groups: bool = True
 
     def __post_init__(self) -> None:
         if self.scope not in get_args(Scope):

@@ -19,7 +19,7 @@ from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.cost import CostModel
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import removal_of, remove_atoms
-from compressor.verify import BACKEND, difference, verify_removal
+from compressor.verification import BACKEND, difference, verify_removal
 
 Weights = Mapping[str, "tuple[int, ...] | NDArray[Any]"]
 Atoms = NDArray[np.int64]

@@ -21,7 +21,7 @@ from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import remove_atoms
-from compressor.verify import difference, verify_removal
+from compressor.verification import difference, verify_removal
 from tests.zoo import source
 from tests.zoo.removal import random_removal, seed_of
 from tests.zoo.row import Row

@@ -1,0 +1,67 @@
+"""A plan put to work on an analysis: groups of convolutions aligned first, then the atoms that go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compressor.errors import PlanError
+from compressor.passes.analysis import Analysis, analyse
+from compressor.passes.group_alignment import Grouping, align, find_groupings, importance
+from compressor.passes.labels import Labels
+from compressor.passes.plan import Plan, SpaceCut, atoms_of
+
+Orders = Mapping[str, NDArray[np.int64]]
+
+
+def best_orders(analysis: Analysis) -> Orders:
+    """For every space of positions inside groups: int [groups, width], most important first in each group."""
+    return {
+        name: np.argsort(-importance(analysis, grouping), axis=1, kind="stable")
+        for name, grouping in find_groupings(analysis).items()
+    }
+
+
+def aligned(analysis: Analysis, orders: Orders) -> Analysis:
+    """The analysis of the same function with the groups in these orders."""
+    return analyse(align(analysis, orders)) if orders else analysis
+
+
+def in_original_positions(cut: SpaceCut, orders: Orders) -> SpaceCut:
+    """A cut of an aligned space told in the positions that the model's file has."""
+    order = orders.get(cut.name)
+    if order is None:
+        return cut
+    groups = [sorted(row[cut.removed].tolist()) for row in order]
+    last = list(range(cut.size - len(cut.removed), cut.size))
+    return cut.model_copy(update={"removed": last, "groups": groups})
+
+
+def realise(plan: Plan, analysis: Analysis, digest: str) -> tuple[Analysis, Labels]:
+    """The analysis to cut (the one given, unless groups must be aligned first) and the atoms that go.
+
+    Raises:
+        PlanError: made for another graph, or it does not fit.
+    """
+    atoms_of(plan, analysis, digest)  # refuses a plan that does not fit before anything is moved
+    groupings = find_groupings(analysis) if any(cut.groups is not None for cut in plan.cuts) else {}
+    orders = {cut.name: _order(cut, groupings) for cut in plan.cuts if cut.groups is not None}
+    analysis = aligned(analysis, orders)
+    return analysis, atoms_of(plan, analysis, digest)
+
+
+def _order(cut: SpaceCut, groupings: Mapping[str, Grouping]) -> NDArray[np.int64]:
+    grouping, groups = groupings.get(cut.name), cut.groups or []
+    if grouping is None or len(groups) != grouping.groups:
+        raise PlanError("the plan chooses positions group by group where the graph has no such groups", where=cut.name)
+    everything, count = np.arange(grouping.width), len(cut.removed)
+    if cut.removed != list(range(cut.size - count, cut.size)):
+        raise PlanError("positions chosen group by group must be counted from the end", where=cut.name)
+    rows = []
+    for removed in groups:
+        if len(removed) != count or len(set(removed)) != count or not set(removed) <= set(everything.tolist()):
+            raise PlanError(f"a group does not name {count} distinct positions below {cut.size}", where=cut.name)
+        rows.append(np.concatenate([np.setdiff1d(everything, removed), np.sort(removed)]).astype(np.int64))
+    return np.stack(rows)

@@ -1,0 +1,101 @@
+"""Grouped convolutions: positions chosen group by group, the function unchanged until the cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import compressor
+from compressor.errors import PlanError
+from compressor.model_io import from_proto, to_proto
+from compressor.passes.analysis import analyse
+from compressor.passes.apply_plan import aligned, best_orders
+from compressor.passes.group_alignment import find_groupings, importance
+from compressor.passes.plan import read_plan
+from compressor.verification import verify_same
+from tests.passes.graphs import model, prove
+
+GROUPED = """
+    h = Conv<kernel_shape=[1, 1]>(x, W1)
+    a = BatchNormalization(h, S, T, M, V)
+    r = Relu(a)
+    g = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=4>(r, W2)
+    q = Relu(g)
+    y = Conv<kernel_shape=[1, 1]>(q, W3)
+"""
+WEIGHTS = {
+    "W1": (24, 3, 1, 1), "S": (24,), "T": (24,), "M": (24,), "V": np.linspace(0.5, 1.5, 24).astype(np.float32),
+    "W2": (16, 6, 3, 3), "W3": (5, 16, 1, 1),
+}  # fmt: skip
+IMAGE = "float[N, 3, 8, 8] x"
+# Between the convolutions the channels are shuffled across groups, which ties positions to each other.
+SHUFFLED = GROUPED.replace(
+    "r = Relu(a)", "s = Reshape(a, five)\n t = Transpose<perm=[0, 2, 1, 3, 4]>(s)\n r = Reshape(t, four)"
+)
+SIZES = {"five": np.array([0, 6, 4, 8, 8]), "four": np.array([0, 24, 8, 8])}
+
+
+def grouped(body: str = GROUPED, **more: np.ndarray) -> onnx.ModelProto:  # type: ignore[type-arg]
+    return model(body, {**WEIGHTS, **more}, inputs=IMAGE)
+
+
+def test_positions_of_each_group_line_up_and_the_function_stays() -> None:
+    before = analyse(from_proto(grouped()))
+    groupings = find_groupings(before)
+    assert [(g.groups, g.width) for g in groupings.values()] == [(4, 6)]
+    after = aligned(before, best_orders(before))
+    verify_same(before, after.graph)
+    name, grouping = next(iter(groupings.items()))
+    had, have = importance(before, grouping), importance(after, find_groupings(after)[name])
+    assert np.allclose(np.sort(had, axis=1), np.sort(have, axis=1))
+    assert (np.diff(have, axis=1) <= 0).all()
+    assert np.sort(have.sum(axis=0))[:3].sum() < np.sort(had.sum(axis=0))[:3].sum()
+
+
+def test_a_cut_of_aligned_groups_is_proven() -> None:
+    analysis = analyse(from_proto(grouped()))
+    analysis = aligned(analysis, best_orders(analysis))
+    space = next(s for s in analysis.spaces if s.name in find_groupings(analysis))
+    prove(analysis, space.atoms[3:])
+
+
+def test_groups_that_something_else_looks_at_are_left_alone() -> None:
+    assert not find_groupings(analyse(from_proto(grouped(SHUFFLED, **SIZES))))
+
+
+def test_an_initializer_read_elsewhere_too_is_copied_not_changed() -> None:
+    body = GROUPED.replace("y = Conv<kernel_shape=[1, 1]>(q, W3)", "z = Conv<kernel_shape=[1, 1]>(q, W3)\n"
+                           "one = Gather<axis=0>(S, zero)\n y = Mul(z, one)")  # fmt: skip
+    before = analyse(from_proto(grouped(body, zero=np.array(0))))
+    for name in find_groupings(before):
+        assert name
+    verify_same(before, aligned(before, best_orders(before)).graph)
+
+
+def test_a_plan_tells_the_positions_of_the_file_and_replays_to_the_same_bytes(tmp_path: Path) -> None:
+    source, first, again = (tmp_path / name for name in ("m.onnx", "first.onnx", "again.onnx"))
+    onnx.save_model(to_proto(from_proto(grouped())), source)
+    compressor.compress(source, first, channels=0.5, plan_path=tmp_path / "plan.json")
+    plan = read_plan(tmp_path / "plan.json")
+    chosen = next(cut.groups for cut in plan.cuts if cut.groups is not None)
+    assert len(chosen) == 4
+    assert len({tuple(group) for group in chosen}) > 1
+    compressor.replay(source, tmp_path / "plan.json", again)
+    assert first.read_bytes() == again.read_bytes()
+    assert compressor.verify(source, first, tmp_path / "plan.json").max_error < 1e-5
+
+
+@pytest.mark.parametrize("groups", [[[0]], [[0], [1], [2], [9]], [[0, 0]] * 4, [[0, 1]] * 4])
+def test_a_plan_whose_groups_do_not_fit_is_refused(tmp_path: Path, groups: list[list[int]]) -> None:
+    source = tmp_path / "m.onnx"
+    onnx.save_model(to_proto(from_proto(grouped())), source)
+    compressor.compress(source, tmp_path / "o.onnx", channels=0.9, plan_path=tmp_path / "plan.json")
+    plan = read_plan(tmp_path / "plan.json")
+    cut = next(c for c in plan.cuts if c.size == 6) if any(c.size == 6 for c in plan.cuts) else plan.cuts[0]
+    cut.removed, cut.groups = [cut.size - 1], groups
+    plan.save(tmp_path / "plan.json")
+    with pytest.raises(PlanError):
+        compressor.replay(source, tmp_path / "plan.json", tmp_path / "o.onnx")

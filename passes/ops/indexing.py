@@ -11,11 +11,20 @@ from compressor.passes.shape_values import slice_of
 from compressor.passes.split_merge import split
 
 
+def _pin_dynamic(ctx: RuleContext, slot: int, axis: int) -> None:
+    """Rows of an axis whose length the input sizes decide cannot be told apart once and for all."""
+    one, two = ctx.shapes_at_both(ctx.node.inputs[slot])
+    if one[axis] != two[axis]:
+        ctx.pin(ctx.labels(slot)[axis], "rows of an axis of variable length are picked")
+
+
 @OP_RULES.register("Concat")
 def concat(ctx: RuleContext) -> None:
     """Labels are joined along the axis; the other axes are one axis each."""
     operands = [ctx.labels(slot) for slot in range(len(ctx.node.inputs))]
     axis = ctx.axis(ctx.attr("axis"))
+    for slot in range(len(operands)):
+        _pin_dynamic(ctx, slot, axis)
     out = list(operands[0])
     for other in operands[1:]:
         for i, labels in enumerate(other):
@@ -33,6 +42,7 @@ def split_op(ctx: RuleContext) -> None:
     """Each output takes its run of labels."""
     x = ctx.labels(0)
     axis = ctx.axis(ctx.attr("axis", 0))
+    _pin_dynamic(ctx, 0, axis)
     start = 0
     for slot in range(len(ctx.node.outputs)):
         size = ctx.out_shape(slot)[axis]
@@ -85,6 +95,7 @@ def slice_op(ctx: RuleContext) -> None:
     x = ctx.labels(0)
     for axis, piece in slice_bounds(ctx).items():
         size = ctx.out_shape()[axis]
+        _pin_dynamic(ctx, 0, axis)
         if is_fixed(x[axis]):
             x[axis] = fixed(size)
         elif piece is None:
@@ -113,6 +124,7 @@ def gather(ctx: RuleContext) -> None:
     x, indices = ctx.labels(0), ctx.labels(1)
     axis = ctx.axis(ctx.attr("axis", 0))
     index = ctx.value(1)
+    _pin_dynamic(ctx, 0, axis)
     picked: list[Labels]
     if is_fixed(x[axis]):
         picked = indices
@@ -133,10 +145,8 @@ def rewrite_gather(ctx: RewriteContext) -> None:
     axis = ctx.attr("axis", 0) % len(ctx.old_shape(0))
     index = ctx.value(1)
     keep = ctx.keep(0, axis)
-    if index is None or (keep is None and not ctx.out_changed(0)):
+    if index is None or keep is None:  # an index may be negative, and mean another row at another size
         return
-    if keep is None:
-        keep = np.ones(ctx.old_shape(0)[axis], np.bool_)
     for i in range(index.ndim):
         kept = ctx.keep_out(0, axis + i)
         if kept is not None:
@@ -155,6 +165,7 @@ def pad(ctx: RuleContext) -> None:
         if is_fixed(x[axis]):
             x[axis] = fixed(size)
             continue
+        _pin_dynamic(ctx, 0, axis)
         before, after = (0, 0) if pads is None else (int(pads[position]), int(pads[position + len(axes)]))
         if (before, after) == (0, 0) and size == x[axis].size:
             continue

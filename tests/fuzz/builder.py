@@ -145,7 +145,8 @@ class Builder:
 
     def split(self, value: Value, axis: int, sizes: Sequence[int]) -> list[Value]:
         """Split, with its sizes as an input or attribute, or left out where they are equal."""
-        inputs, attrs = [value.name], {"axis": self.draw.pick([axis, axis - value.rank])}
+        inputs: list[str] = [value.name]
+        attrs: dict[str, Any] = {"axis": self.draw.pick([axis, axis - value.rank])}
         equal = len(set(sizes)) == 1 and self.draw.chance(50)
         if equal and self.opset >= 18:
             attrs["num_outputs"] = len(sizes)

@@ -122,7 +122,7 @@ def pad(b: Builder, v: Value) -> Value:
     pads = [0] * (2 * v.rank)
     pads[axis], pads[axis + v.rank] = before, after
     value = [b.constant(0.5, np.float32)] if mode == "constant" and b.draw.chance(40) else []
-    inputs = [v, b.constant(pads), *value]
+    inputs: list[Value | str] = [v, b.constant(pads), *value]
     if b.opset >= 18 and b.draw.chance(50):
         inputs = [v, b.constant([before, after]), *(value or [""]), b.constant([axis - v.rank])]
     return b.op("Pad", inputs, _with(v, axis, v.size(axis) + before + after), mode=mode)

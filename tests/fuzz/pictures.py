@@ -201,4 +201,5 @@ def fits(v: Value) -> bool:
 
 
 BLOCKS = (conv, conv_norm_act, residual, norm, squeeze_excite, dense, inverted, branches, channel_shuffle,
-          conv_transpose, strided, pool, space_depth, resize, spatial_attention, to_tokens, windows, to_rows)  # fmt: skip
+          conv_transpose, strided, pool, space_depth, resize, spatial_attention, to_tokens, windows,
+          to_rows)  # fmt: skip

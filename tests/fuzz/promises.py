@@ -22,10 +22,9 @@ from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import remove_atoms
-from compressor.verify import difference, verify_removal
+from compressor.verification import difference, verify_removal
 from tests.fuzz.draw import Draw
 from tests.zoo.checks import check_counts, check_symbols
-
 
 T = TypeVar("T")
 

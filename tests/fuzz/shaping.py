@@ -57,11 +57,11 @@ def _size_of(b: Builder, value: Value, dim: Dim) -> str | None:
         if own % dim.factor == 0:
             return _vector(b, _times(b, _read(b, value, axis), 1, own // dim.factor))
         return None if dim.factor % own else _vector(b, _times(b, _read(b, value, axis), dim.factor // own, 1))
-    for axis, own in enumerate(value.shape):
-        if own.symbols == dim.symbols and dim.factor % own.factor == 0:
-            return _vector(b, _times(b, _read(b, value, axis), dim.factor // own.factor, 1))
-        if own.symbols == dim.symbols and own.factor % dim.factor == 0:
-            return _vector(b, _times(b, _read(b, value, axis), 1, own.factor // dim.factor))
+    for axis, have in enumerate(value.shape):
+        if have.symbols == dim.symbols and dim.factor % have.factor == 0:
+            return _vector(b, _times(b, _read(b, value, axis), dim.factor // have.factor, 1))
+        if have.symbols == dim.symbols and have.factor % dim.factor == 0:
+            return _vector(b, _times(b, _read(b, value, axis), 1, have.factor // dim.factor))
     total: str | None = None
     for symbol in dim.symbols:
         source, axis = next((v, i) for v in b.inputs for i, d in enumerate(v.shape) if d == Dim(1, (symbol,)))

@@ -1,0 +1,72 @@
+"""Graphs on which the fuzzer once found a mismatch, as small as they can be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.passes.graphs import Weights, analysed, free_indices, prove, reasons, removals
+
+
+def _i(*numbers: int) -> NDArray[np.int64]:
+    return np.array(numbers, np.int64)
+
+
+def test_the_last_token_stays_the_last_at_every_length() -> None:
+    """Gather(-1) on a dynamic axis had become the index of the last token at the first probe."""
+    body = "h = MatMul(x, w)\no = Gather<axis=1>(h, last)\ny = MatMul(o, v)"
+    analysis = analysed(body, {"w": (3, 6), "v": (6, 2), "last": np.array(-1, np.int64)}, inputs="float[N, S, 3] x")
+    assert free_indices(analysis, "w", 1) == 6
+    for atoms in removals(analysis):
+        prove(analysis, atoms)
+
+
+def test_groups_and_their_channels_go_together_through_a_decomposed_group_norm() -> None:
+    """The masked original cut the scale of InstanceNormalization down to the groups that stay, but not its input."""
+    body = """
+    h = Conv(x, w)
+    g = Reshape(h, to_groups)
+    n = InstanceNormalization(g, ones, zeros)
+    o = Reshape(n, back)
+    y = Conv(o, v)
+    """
+    weights: Weights = {
+        "w": (8, 3, 1, 1), "v": (5, 8, 1, 1), "ones": np.ones(4, np.float32), "zeros": np.zeros(4, np.float32),
+        "to_groups": _i(0, 4, -1), "back": _i(0, 8, 4, 4),
+    }  # fmt: skip
+    analysis = analysed(body, weights, inputs="float[N, 3, 4, 4] x")
+    assert any(space.soft for space in analysis.spaces)
+    for atoms in removals(analysis, shares=(0.3, 0.5, 0.9)):
+        prove(analysis, atoms)
+
+
+def test_a_mean_that_drops_its_axis_leaves_the_next_one_alone() -> None:
+    """The masked original spread the axis that had taken the dropped one's number."""
+    body = """
+    h = MatMul(x, w)
+    five = Reshape(h, cut)
+    m = ReduceMean<keepdims=0>(five, over)
+    o = Relu(m)
+    y = MatMul(o, v)
+    """
+    weights: Weights = {"w": (3, 15), "v": (5, 2), "cut": _i(0, 3, 5), "over": _i(1)}
+    analysis = analysed(body, weights, inputs="float[N, 3] x")
+    assert sorted((space.size, space.soft) for space in analysis.spaces) == [(3, True), (5, False)]
+    for atoms in removals(analysis, shares=(0.4, 0.5)):
+        prove(analysis, atoms)
+
+
+def test_rows_of_an_axis_of_variable_length_are_not_told_apart() -> None:
+    """Batch and channels in one axis: which channel stands third from the end depends on nothing but the size."""
+    body = """
+    h = MatMul(x, w)
+    flat = Reshape(h, all)
+    part = Slice(flat, start, end, zero)
+    o = Reshape(part, rows)
+    y = MatMul(o, v)
+    """
+    weights: Weights = {"w": (3, 4), "v": (4, 2), "all": _i(-1), "start": _i(-8), "end": _i(2**31), "zero": _i(0),
+               "rows": _i(-1, 4)}  # fmt: skip
+    analysis = analysed(body, weights, inputs="float[N, 3] x")
+    assert free_indices(analysis, "w", 1) == 0
+    assert "variable length" in reasons(analysis)["w:1"]

@@ -30,13 +30,13 @@ def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     masker = _Masker(analysis, graph, removal)
     for touch in analysis.state.contractions:
         masker.silence(touch)
-    softs: dict[int, list[tuple[int, Mask]]] = {}
+    softs: dict[int, list[tuple[Touch, Mask]]] = {}
     for touch in analysis.state.softs:
         mask = masker.mask(touch)
         if mask is not None:
-            softs.setdefault(touch.node, []).append((touch.axis, mask))
-    for node, axes in softs.items():
-        masker.normalise_kept(node, axes)
+            softs.setdefault(touch.node, []).append((touch, mask))
+    for node, touched in softs.items():
+        masker.normalise_kept(node, touched)
     masker.finish()
     return graph
 
@@ -87,19 +87,19 @@ class _Masker:
         dtype = self.removal.probes[0].dtypes[old.inputs[touch.slot].name]
         return np.zeros((), onnx.helper.tensor_dtype_to_np_dtype(dtype))
 
-    def normalise_kept(self, index: int, axes: list[tuple[int, Mask]]) -> None:
-        """Node ``index`` sees only kept indices; results along those axes are spread out with zeros."""
+    def normalise_kept(self, index: int, touched: list[tuple[Touch, Mask]]) -> None:
+        """Node ``index`` sees only kept indices; results along the same axes get their old size back."""
         node, old = self.nodes[index], self.old[index]
-        for slot, tensor in enumerate(old.inputs):
-            masks = self.removal.input_masks(index, slot, tensor)
-            for axis, mask in enumerate(masks):
-                if mask is not None and (slot > 0 or any(axis == soft for soft, _ in axes)):
-                    node.inputs[slot] = self._pick(index, node.inputs[slot], axis, np.flatnonzero(mask), self.before)
+        for touch, mask in touched:
+            source = node.inputs[touch.slot]
+            node.inputs[touch.slot] = self._pick(index, source, touch.axis, np.flatnonzero(mask), self.before)
+        rank = len(self.removal.probes[0].shapes[old.inputs[0].name])
         for slot, tensor in enumerate(old.outputs):
             masks = self.removal.tensor_masks(tensor.name)
-            for axis, mask in axes:
-                if axis < len(masks) and masks[axis] is not None:
-                    self._spread(index, slot, axis, mask)
+            for touch, mask in touched:
+                # Axes that the op drops, or shrinks to one, have nothing to spread.
+                if touch.slot == 0 and len(masks) == rank and masks[touch.axis] is not None:
+                    self._spread(index, slot, touch.axis, mask)
 
     def _pick(
         self, index: int, source: gs.Tensor, axis: int, kept: Labels, where: dict[int, list[gs.Node]]

@@ -25,9 +25,11 @@ def layer_norm(ctx: RuleContext) -> None:
     first = ctx.axis(ctx.attr("axis", -1))
     for slot in (1, 2):
         if ctx.has(slot):
-            for labels, own in zip(reversed(ctx.labels(slot)), reversed(x), strict=False):
+            for axis, labels in enumerate(ctx.labels(slot)):
+                own = x[len(x) - ctx.rank(slot) + axis]
                 if labels.size == own.size:
                     ctx.unify(labels, own)
+                    ctx.soft(slot, axis)
     for axis in range(first, len(x)):
         ctx.soft(0, axis)
     ctx.output(x)

@@ -15,6 +15,7 @@ from compressor.passes.op_rules import OP_RULES, AxisLabels, Cause, LabelState, 
 from compressor.passes.probe import Probe, probe_twice
 from compressor.passes.spaces import Space, build_spaces
 
+JOINED = "joined with an axis that is fixed"
 # Ops whose integer initializers are weights, biases and zero points.
 _QUANTISED = {"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 # Ops that make labels of their own even when all they read is FIXED.
@@ -92,10 +93,12 @@ class _Walk:
 
     def graph(self, graph: gs.Graph) -> None:
         """Visit the nodes of one graph in order."""
+        outer = self._state.store.current_cause
         for node in graph.nodes:
             index = self._number[id(node)]
             _label_constants(self._state, index, node, self._probes[0])
             _visit(RuleContext(self._state, index, node, self._probes, self._opset, self.graph), self._probes[0])
+        self._state.store.current_cause = outer
 
 
 def _label_constants(state: LabelState, index: int, node: gs.Node, probe: Probe) -> None:
@@ -150,7 +153,7 @@ def _run_rule(ctx: RuleContext) -> bool:
     if rule is None:
         ctx.pin_all(f"op {rule_name(ctx.node)} has no rule")
         return False
-    ctx.state.blame(Cause(ctx.node.name, ctx.node.op, "joined with an axis that is fixed"))
+    ctx.state.blame(Cause(ctx.node.name, ctx.node.op, JOINED, ctx.index))
     rule(ctx)
     return True
 

@@ -98,8 +98,9 @@ class LabelStore:
                 return root
             pairs = np.unique(pairs)
             left, right = self.resolve(self._left[pairs]), self.resolve(self._right[pairs])
-            self._left[pairs], self._right[pairs] = left, right
             collapsed = (left == FIXED) | (right == FIXED) | (left == right)
+            # A collapsed pair keeps its parts as they were: they tell what pinned it.
+            self._left[pairs[~collapsed]], self._right[pairs[~collapsed]] = left[~collapsed], right[~collapsed]
             if not collapsed.any():
                 return root
             # max: one side is FIXED (0), or both are the same label.
@@ -240,11 +241,26 @@ class LabelStore:
 
     def cause(self, label: int) -> int:
         """The cause recorded when ``label``'s class was pinned, or -1."""
+        pinned = self.pinned_class(label)
+        return _NO_CAUSE if pinned is None else int(self._cause[pinned])
+
+    def pinned_class(self, label: int) -> int | None:
+        """The id that stood for ``label``'s class when it was pinned; None while it is not FIXED, or is so as written.
+
+        A pair is FIXED because its parts are, so its class is that of its left part.
+        """
         while label != FIXED:
             above = int(self._link[label])
             if above == -1:
-                return _NO_CAUSE
-            if above == FIXED:
-                return int(self._cause[label])
-            label = above
-        return _NO_CAUSE
+                return None
+            if above == FIXED and self._right[label] == 0:
+                return label
+            label = above if above != FIXED else int(self._left[label])
+        return None
+
+    def derivations(self) -> tuple[Labels, Labels]:
+        """Arrays (of, by): id ``by[i]`` was linked to ``of[i]``, or is a pair that has ``of[i]`` as a part."""
+        ids = np.arange(self._count)
+        of = np.concatenate([array[: self._count] for array in (self._link, self._left, self._right)])
+        by = np.concatenate([ids, ids, ids])
+        return of[of > FIXED], by[of > FIXED]

@@ -32,11 +32,12 @@ def rule_name(node: gs.Node) -> str:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why labels were pinned: at which node (or graph output), by which op, in words."""
+    """Why labels were pinned: at which node (or graph output), by which op, in words; ``node`` is its number or -1."""
 
     where: str
     op: str
     why: str
+    node: int = -1
 
     def __str__(self) -> str:
         return f"{self.why} ({self.op} {self.where!r})" if self.op else f"{self.why} {self.where!r}"
@@ -177,8 +178,10 @@ class RuleContext:
     def pin(self, labels: Labels, why: str) -> None:
         """None of these indices may go, because of ``why``."""
         if not is_fixed(labels):
-            self.state.blame(Cause(self.node.name, self.node.op, why))
+            outer = self.store.current_cause
+            self.state.blame(Cause(self.node.name, self.node.op, why, self.index))
             self.store.pin(labels)
+            self.store.current_cause = outer  # what this rule joins later has another cause
 
     def pin_all(self, why: str) -> None:
         """Nothing this node reads may go; its outputs are FIXED."""

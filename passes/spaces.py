@@ -16,13 +16,17 @@ _SEED = 0x5EED  # of the hash that stands for a place; any will do, a fixed one 
 
 @dataclass(frozen=True)
 class Member:
-    """A parameter axis that a space runs along: ``repeat`` indices for each of its atoms."""
+    """A parameter axis that a space runs along: ``repeat`` indices for each of its atoms.
+
+    ``use`` is the node's number and the input slot at which it reads the parameter.
+    """
 
     parameter: str
     axis: int
     node: str
     op: str
     repeat: float
+    use: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def _group(
     by_space = np.split(atoms[np.argsort(space_of[atoms], kind="stable")], np.cumsum(sizes)[:-1])
     for own, found in zip(by_space, members, strict=True):
         listed = tuple(
-            Member(nodes[n].inputs[s].name, axis, nodes[n].name, nodes[n].op, repeat)
+            Member(nodes[n].inputs[s].name, axis, nodes[n].name, nodes[n].op, repeat, (n, s))
             for (n, s, axis), repeat in found.items()
         )
         name = _unique(f"{listed[0].parameter}[{listed[0].axis}]", names)

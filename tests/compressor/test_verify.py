@@ -7,8 +7,8 @@ import pytest
 
 from compressor.errors import CompressorError, GraphError, VerificationError
 from compressor.passes.rewrite import remove_atoms
-from compressor.verify import TOLERANCES, difference, verify_removal
-from tests.passes.graphs import analysed
+from compressor.verification import TOLERANCES, difference, verify_removal
+from tests.passes.graphs import analysed, f32, i64
 
 BODY = "h = MatMul(x, w)\ni = Relu(h)\ny = MatMul(i, v)"
 WEIGHTS = {"w": (6, 8), "v": (8, 5)}
@@ -33,7 +33,7 @@ def test_another_shape_is_infinitely_wrong() -> None:
 
 
 def test_nan_and_infinities_must_stand_at_the_same_places() -> None:
-    expected = np.float32([1, np.nan, np.inf, -np.inf])
+    expected = f32([1, np.nan, np.inf, -np.inf])
     assert difference(expected.copy(), expected, "y")[0] == 0
     for place, value in ((0, np.nan), (1, 0), (2, -np.inf), (3, 0)):
         actual = expected.copy()
@@ -50,7 +50,7 @@ def test_integers_must_be_equal() -> None:
 
 def test_an_original_without_a_finite_output_proves_nothing() -> None:
     with pytest.raises(GraphError, match="nothing can be proven"):
-        difference(np.float32([np.nan]), np.float32([np.nan]), "y")
+        difference(f32([np.nan]), f32([np.nan]), "y")
 
 
 def test_what_was_tried_is_told() -> None:
@@ -83,12 +83,12 @@ def test_one_input_is_not_enough_for_two_sizes() -> None:
 
 def test_a_batch_frozen_into_a_shape_is_noticed_at_the_second_size() -> None:
     body = "h = MatMul(x, w)\nr = Reshape(h, s)\ny = MatMul(r, v)"
-    analysis = analysed(body, {**WEIGHTS, "s": np.int64([-1, 8])})
+    analysis = analysed(body, {**WEIGHTS, "s": i64([-1, 8])})
     atoms = analysis.spaces[0].atoms[:3]
     pruned = remove_atoms(analysis, atoms)
     verify_removal(analysis, atoms, pruned)
     shape = next(node for node in pruned.nodes if node.op == "Reshape").inputs[1]
-    shape.values = np.int64([analysis.probes[0].sizes["N"], 5])
+    shape.values = i64([analysis.probes[0].sizes["N"], 5])
     with pytest.raises(CompressorError, match=r"Reshape|differs"):
         verify_removal(analysis, atoms, pruned)
 
@@ -98,7 +98,7 @@ def test_the_failure_names_output_and_first_tensor_and_asks_for_a_report() -> No
     atoms = analysis.spaces[0].atoms[:3]
     pruned = remove_atoms(analysis, atoms)
     weight = pruned.tensors()["v"]
-    weight.values = weight.values * np.float32(1.01)
+    weight.values = weight.values * f32(1.01)
     with pytest.raises(VerificationError, match="differs from the masked original by") as caught:
         verify_removal(analysis, atoms, pruned)
     assert caught.value.where == "output 'y'"

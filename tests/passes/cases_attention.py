@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.passes.graphs import Weights
+from tests.passes.graphs import Weights, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 _QKV = "q = MatMul(x, w)\nk = MatMul(x, wk)\nv0 = MatMul(x, wv)\n"
@@ -40,7 +40,7 @@ _STANDARD = [
     _attention("Attention", "a = Reshape(q, n)\nb = Reshape(k, n)\nc = Reshape(v0, n)\n"
                "d = Transpose<perm=[0, 2, 1, 3]>(a)\ne = Transpose<perm=[0, 2, 1, 3]>(b)\n"
                "f = Transpose<perm=[0, 2, 1, 3]>(c)\ng = Attention(d, e, f)\nt = Transpose<perm=[0, 2, 1, 3]>(g)\n"
-               "o = Reshape(t, p)", "4-D", more={"n": np.int64([0, 0, 2, 4]), "p": np.int64([0, 0, 8])}),
+               "o = Reshape(t, p)", "4-D", more={"n": i64([0, 0, 2, 4]), "p": i64([0, 0, 8])}),
     _attention("RotaryEmbedding", "r = RotaryEmbedding<num_heads=2>(q, cos, sin)\n"
                "o = Attention<q_num_heads=2, kv_num_heads=2>(r, k, v0)", inputs="float[2, 3, 6] x",
                more={n: np.stack([a, a]) for n, a in _angles(3, 2).items() if isinstance(a, np.ndarray)},
@@ -90,11 +90,12 @@ _FUSED = [
          domains=("com.microsoft",), free={"w:1": 8, "k:0": 8, "k:1": 24, "c:0": 24, "v:0": 8}),
     _attention("com.microsoft::GroupQueryAttention",
                "o, pk, pv = com.microsoft.GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, k, v0, , , n, t)",
-               opset=18, heads=4, width=16, inputs="float[1, 3, 6] x", more={"n": np.int32([2]), "t": np.int32(3)}),
+               opset=18, heads=4, width=16, inputs="float[1, 3, 6] x",
+               more={"n": np.array([2], np.int32), "t": np.asarray(3, np.int32)}),
     _attention("com.microsoft::RotaryEmbedding",
                "r = com.microsoft.RotaryEmbedding<num_heads=2>(q, i, cos, sin)\n"
                "o = com.microsoft.MultiHeadAttention<num_heads=2>(r, k, v0)", opset=18,
-               inputs="float[1, 3, 6] x", more={"i": np.int64([[0, 1, 2]]), **_angles(9, 2)},
+               inputs="float[1, 3, 6] x", more={"i": i64([[0, 1, 2]]), **_angles(9, 2)},
                free={**_FREE, "cos:1": 2, "sin:1": 2}),
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.passes.graphs import Weights
+from tests.passes.graphs import Weights, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 
@@ -51,7 +51,7 @@ _PRODUCT = [
            pinned={"w:1": "an Einsum with an ellipsis"}),
 ]  # fmt: skip
 
-_V8 = {"g": (8,), "b1": (8,), "m": (8,), "s": np.linspace(0.5, 2, 8, dtype=np.float32)}
+_V8: Weights = {"g": (8,), "b1": (8,), "m": (8,), "s": np.linspace(0.5, 2, 8, dtype=np.float32)}
 _NORM = [
     picture("BatchNormalization", "o = BatchNormalization(h, g, b1, m, s)", more=_V8, opset=opset,
             free={"w:0": 8, "g:0": 8, "b1:0": 8, "m:0": 8, "s:0": 8, "v:1": 8}) for opset in (9, 15)
@@ -76,8 +76,8 @@ _NORM = [
     picture("MeanVarianceNormalization", "o = MeanVarianceNormalization<axes=[1, 2, 3]>(h)", "channels",
             pinned={"w:0": "this axis is normalised over"}),
     picture("LRN", "o = LRN<size=3>(h)", pinned={"w:0": "LRN sums neighbouring channels"}),
-    tokens("CumSum", "o = CumSum(h, a)", "tokens", more={"a": np.int64(1)}),
-    tokens("CumSum", "o = CumSum(h, a)", "channels", more={"a": np.int64(-1)},
+    tokens("CumSum", "o = CumSum(h, a)", "tokens", more={"a": i64(1)}),
+    tokens("CumSum", "o = CumSum(h, a)", "channels", more={"a": i64(-1)},
            pinned={"w:1": "CumSum runs along this axis"}),
     *(tokens(op, f"t = Transpose<perm=[0, 2, 1]>(h)\np = {op}<axis=2>(t)\no = Transpose<perm=[0, 2, 1]>(p)", "tokens",
              opset=opset) for op in ("Softmax", "LogSoftmax", "Hardmax") for opset in (11, 13)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.passes.graphs import f32, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 _FLOAT_UNARY = {
@@ -27,7 +28,7 @@ def _unary() -> list[Case]:
     cases = [rows(op, f"o = {op}(h)", opset=max(since, 9)) for op, since in _FLOAT_UNARY.items()]
     cases += [rows(op, f"s = Sigmoid(h)\no = {op}(s)") for op in _BETWEEN_0_AND_1]
     cases += [
-        rows("Acosh", "s = Exp(h)\nt = Add(s, one)\no = Acosh(t)", more={"one": np.float32([1])}),
+        rows("Acosh", "s = Exp(h)\nt = Add(s, one)\no = Acosh(t)", more={"one": f32([1])}),
         rows("Swish", "o = Swish(h)", opset=24),
         rows("Cast", "i = Cast<to=7>(h)\no = Cast<to=1>(i)"),
         rows("Not", "b = Cast<to=9>(h)\nn = Not(b)\no = Cast<to=1>(n)"),
@@ -37,7 +38,7 @@ def _unary() -> list[Case]:
         rows("Dropout", "o = Dropout(h)", opset=13),
         rows("Dropout", "o, m = Dropout<ratio=0.3>(h)", "mask", opset=10),
         rows("Dropout", "o, m = Dropout(h, r, t)", "inference", opset=13,
-             more={"r": np.float32(0.5), "t": np.bool_(False)}),
+             more={"r": f32(0.5), "t": np.asarray(False)}),
     ]  # fmt: skip
     return cases
 
@@ -53,7 +54,7 @@ def _binary() -> list[Case]:
     ]  # fmt: skip
     cases += [
         rows(op, f"a = Greater(h, c)\ng = MatMul(x, u)\nb = Greater(g, c)\nk = {op}(a, b)\no = Cast<to=1>(k)",
-             more={"c": np.float32([0.1]), "u": (6, 8)}, free={"w:1": 8, "u:1": 8, "v:0": 8})
+             more={"c": f32([0.1]), "u": (6, 8)}, free={"w:1": 8, "u:1": 8, "v:0": 8})
         for op in _LOGIC
     ]  # fmt: skip
     cases += [
@@ -72,13 +73,13 @@ def _odd() -> list[Case]:
         *(rows(op, f"i = Cast<to=6>(h)\nk = {op}(i, i)\no = Cast<to=1>(k)", "both") for op in _BITS),
         rows("Pow", "a = Abs(h)\no = Pow(a, c)", more={"c": _vector()}),
         rows("Mod", "o = Mod<fmod=1>(h, c)", more={"c": _vector()}),
-        rows("CastLike", "i = CastLike(h, k)\no = CastLike(i, h)", more={"k": np.int64([1, 2, 3])}, opset=19),
+        rows("CastLike", "i = CastLike(h, k)\no = CastLike(i, h)", more={"k": i64([1, 2, 3])}, opset=19),
         rows("Clip", "o = Clip<max=0.5, min=-0.5>(h)", "attributes", opset=9),
-        rows("Clip", "o = Clip(h, a, b)", "inputs", opset=13, more={"a": np.float32(-0.5), "b": np.float32(0.5)}),
-        rows("Clip", "o = Clip(h, , b)", "maximum", opset=13, more={"b": np.float32(0.5)}),
+        rows("Clip", "o = Clip(h, a, b)", "inputs", opset=13, more={"a": f32(-0.5), "b": f32(0.5)}),
+        rows("Clip", "o = Clip(h, , b)", "maximum", opset=13, more={"b": f32(0.5)}),
         rows("Where", "k = Greater(h, c)\ng = MatMul(x, u)\no = Where(k, h, g)", more={"c": _vector(), "u": (6, 8)},
              free={"w:1": 8, "u:1": 8, "c:0": 8, "v:0": 8}),
-        rows("Add", "o = Add(h, c)", "scalar", more={"c": np.float32([0.5])}),
+        rows("Add", "o = Add(h, c)", "scalar", more={"c": f32([0.5])}),
         rows("Add", "o = Add(h, c)", "row", more={"c": (1, 8)}, free={"w:1": 8, "c:1": 8}),
         tokens("Mul", "g = MatMul(x, u)\no = Mul(h, g)", "one column", more={"u": (6, 1)}),
         rows("Max", "o = Max(h, c, d)", "three", more={"c": (8,), "d": (8,)}, free={"c:0": 8, "d:0": 8}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.passes.graphs import f32, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 
@@ -62,9 +63,9 @@ _GATHER = [
          free={"w:1": 8, "v:0": 4}),
     rows("Gather", "i = Gather<axis=1>(h, k)\no = Reshape(i, s)", "matrix of indices", out=6,
          more={"k": np.arange(6).reshape(2, 3), "s": _i(0, -1)}, free={"w:1": 8, "v:0": 6}),
-    tokens("Gather", "o = Gather<axis=1>(h, i)", "first token", more={"i": np.int64(0)}),
+    tokens("Gather", "o = Gather<axis=1>(h, i)", "first token", more={"i": i64(0)}),
     rows("Gather", "s = Gather<axis=1>(h, i)\nu = Unsqueeze(s, a)\no = Mul(h, u)", "scalar index",
-         more={"i": np.int64(3), "a": _i(1)}, free={"w:1": 7, "v:0": 7}),
+         more={"i": i64(3), "a": _i(1)}, free={"w:1": 7, "v:0": 7}),
     Case("Gather", "h = Gather(e, i)\ny = MatMul(h, v)", {"e": (10, 8), "v": (8, 5)}, "embedding",
          "int64[N, S] i", free={"e:1": 8, "v:0": 8}, pinned={"e:0": "rows of this axis are looked up at run time"}),
     Case("Gather", "h = MatMul(x, w)\no = Gather<axis=1>(h, i)\ny = MatMul(o, v)", {"w": (6, 8), "v": (3, 5)},
@@ -78,7 +79,7 @@ _PAD = [
     picture("Pad", "o = Pad<pads=[0, 2, 0, 0, 0, 1, 0, 0]>(h)", opset=9, out=11, free={"w:0": 8, "v:1": 8}),
     picture("Pad", "o = Pad(h, p)", opset=11, more={"p": _i(0, 2, 1, 1, 0, 1, 1, 1)}, out=11,
             free={"w:0": 8, "v:1": 8}),
-    picture("Pad", "o = Pad(h, p, c, a)", "axes", more={"p": _i(2, 1), "c": np.float32(0), "a": _i(1)}, out=11,
+    picture("Pad", "o = Pad(h, p, c, a)", "axes", more={"p": _i(2, 1), "c": f32(0), "a": _i(1)}, out=11,
             free={"w:0": 8, "v:1": 8}),
     picture("Pad", 'o = Pad<mode="reflect">(h, p)', "space only", more={"p": _i(0, 0, 1, 1, 0, 0, 1, 1)}),
     picture("Pad", 'o = Pad<mode="edge">(h, p)', "edge", more={"p": _i(0, 1, 0, 0, 0, 1, 0, 0)}, out=10,
@@ -87,7 +88,7 @@ _PAD = [
             pinned={"w:0": "padding that copies, wraps, crops or is computed at run time"}),
 ]  # fmt: skip
 
-_SCALES = {"k": np.float32([1, 1, 2, 2])}
+_SCALES = {"k": f32([1, 1, 2, 2])}
 _RESIZE = [
     picture("Upsample", "o = Upsample(h, k)", opset=9, more=_SCALES),
     picture("Resize", "o = Resize(h, k)", opset=10, more=_SCALES),
@@ -98,23 +99,23 @@ _RESIZE = [
     picture("Resize", "n = Shape(h)\na = Slice(n, z, two)\nt = Concat<axis=0>(a, q)\no = Resize(h, , , t)",
             "computed sizes", opset=13, more={"z": _i(0), "two": _i(2), "q": _i(12, 9)}),
     picture("Resize", "o = Resize<axes=[2, 3]>(h, , , t)", "axes", more={"t": _i(3, 3)}),
-    picture("Resize", "o = Resize(h, , k)", "channels", more={"k": np.float32([1, 2, 1, 1])}, out=16,
+    picture("Resize", "o = Resize(h, , k)", "channels", more={"k": f32([1, 2, 1, 1])}, out=16,
             pinned={"w:0": "this axis is resampled"}),
 ]  # fmt: skip
 
 _ADDRESSED = [
     Case("GatherND", "h = MatMul(x, w)\no = GatherND(h, i)\ny = MatMul(o, v)", {"w": (6, 8), "v": (8, 5),
-         "i": np.int64([[0, 1], [1, 0], [1, 1]])}, "rows", "float[2, 3, 6] x", free={"w:1": 8, "v:0": 8}),
+         "i": i64([[0, 1], [1, 0], [1, 1]])}, "rows", "float[2, 3, 6] x", free={"w:1": 8, "v:0": 8}),
     Case("GatherND", "h = MatMul(x, w)\no = GatherND(h, i)\ny = MatMul(o, v)", {"w": (6, 8), "v": (3, 5),
-         "i": np.int64([[0, 1], [1, 0], [1, 1]])}, "elements", "float[2, 6] x",
+         "i": i64([[0, 1], [1, 0], [1, 1]])}, "elements", "float[2, 6] x",
          pinned={"w:1": "GatherND addresses this axis at run time"}),
     Case("GatherND", "h = MatMul(x, w)\no = GatherND<batch_dims=1>(h, i)\ny = MatMul(o, v)",
-         {"w": (6, 8), "v": (8, 5), "i": np.int64([[1], [2]])}, "batched", "float[2, 3, 6] x", free={"w:1": 8}),
+         {"w": (6, 8), "v": (8, 5), "i": i64([[1], [2]])}, "batched", "float[2, 3, 6] x", free={"w:1": 8}),
     Case("ScatterND", "h = MatMul(x, w)\ng = MatMul(z, u)\no = ScatterND(h, i, g)\ny = MatMul(o, v)",
-         {"w": (6, 8), "u": (6, 8), "v": (8, 5), "i": np.int64([[1], [3]])}, "rows", "float[4, 6] x, float[2, 6] z",
+         {"w": (6, 8), "u": (6, 8), "v": (8, 5), "i": i64([[1], [3]])}, "rows", "float[4, 6] x, float[2, 6] z",
          free={"w:1": 8, "u:1": 8, "v:0": 8}),
     Case("ScatterND", "h = MatMul(x, w)\nt = Transpose(h)\ng = ScatterND(t, i, c)\no = Transpose(g)\ny = MatMul(o, v)",
-         {"w": (6, 8), "v": (8, 5), "i": np.int64([[1], [3]]), "c": (2, 4)}, "channels", "float[4, 6] x",
+         {"w": (6, 8), "v": (8, 5), "i": i64([[1], [3]]), "c": (2, 4)}, "channels", "float[4, 6] x",
          pinned={"w:1": "ScatterND addresses this axis at run time"}),
     *(Case(op, f"h = MatMul(x, w)\n{line}\ny = MatMul(o, v)", {"w": (6, 8), "v": (8, 5), "c": (2, 8),
            "i": np.arange(16).reshape(2, 8) % 2}, "", "float[2, 6] x", opset=opset,

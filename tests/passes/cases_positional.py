@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.passes.graphs import f32, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 
@@ -12,7 +13,7 @@ def _i(*numbers: int) -> np.ndarray:
 
 
 _GRID = np.random.default_rng(3).uniform(-1, 1, (2, 4, 4, 2)).astype(np.float32)
-_BOXES = np.float32([[0, 0, 4, 4], [1, 1, 5, 3]])
+_BOXES = f32([[0, 0, 4, 4], [1, 1, 5, 3]])
 _PICTURES = "float[2, 3, 6, 6] x"
 
 CASES = [
@@ -20,7 +21,7 @@ CASES = [
     picture("RoiAlign", "o = RoiAlign<output_height=2, output_width=2>(h, q, i)", inputs=_PICTURES,
             more={"q": _BOXES, "i": _i(0, 1)}),
     picture("MaxRoiPool", "o = MaxRoiPool<pooled_shape=[2, 2]>(h, q)", inputs=_PICTURES,
-            more={"q": np.float32([[0, 0, 0, 4, 4], [1, 1, 1, 5, 3]])}),
+            more={"q": f32([[0, 0, 0, 4, 4], [1, 1, 1, 5, 3]])}),
     picture("MaxUnpool", "p, i = MaxPool<kernel_shape=[2, 2], strides=[2, 2]>(h)\n"
             "o = MaxUnpool<kernel_shape=[2, 2], strides=[2, 2]>(p, i)",
             pinned={"w:0": "MaxPool returns positions in the whole tensor"}),
@@ -29,8 +30,8 @@ CASES = [
     Case("ReverseSequence", "h = MatMul(x, w)\no = ReverseSequence<batch_axis=0, time_axis=1>(h, n)\n"
          "y = MatMul(o, v)", {"w": (6, 8), "v": (8, 5), "n": _i(2, 3)}, inputs="float[2, 3, 6] x",
          free={"w:1": 8, "v:0": 8}),
-    tokens("CumProd", "o = CumProd(h, a)", "tokens", more={"a": np.int64(1)}, opset=26),
-    tokens("CumProd", "o = CumProd(h, a)", "channels", more={"a": np.int64(2)}, opset=26,
+    tokens("CumProd", "o = CumProd(h, a)", "tokens", more={"a": i64(1)}, opset=26),
+    tokens("CumProd", "o = CumProd(h, a)", "channels", more={"a": i64(2)}, opset=26,
            pinned={"w:1": "CumProd runs along this axis"}),
     Case("Det", "h = MatMul(x, w)\nt = Transpose<perm=[2, 0, 1]>(h)\nd = Det(t)\ny = MatMul(d, v)",
          {"w": (6, 8), "v": (8, 5)}, "stack", "float[4, 4, 6] x", free={"w:1": 8, "v:0": 8}),
@@ -45,11 +46,11 @@ CASES = [
             pinned={"w:0": "this axis is cropped or padded"}),
     Case("Compress", "h = MatMul(x, w)\no = Compress<axis=1>(h, c)\ny = ReduceSum(o)", {"w": (6, 8),
          "c": np.array([True, False] * 4)}, pinned={"w:1": ""}),
-    *(rows(op, f"k = {op}(h)\nf = Mul(k, zero)\no = Add(f, h)", more={"zero": np.float32([0])},
+    *(rows(op, f"k = {op}(h)\nf = Mul(k, zero)\no = Add(f, h)", more={"zero": f32([0])},
            pinned={"w:1": "random draws are counted through the whole tensor"})
       for op in ("RandomNormalLike", "RandomUniformLike")),
     rows("Bernoulli", "s = Sigmoid(h)\nk = Bernoulli(s)\nf = Mul(k, zero)\no = Add(f, h)",
-         more={"zero": np.float32([0])}, pinned={"w:1": "random draws are counted through the whole tensor"}),
+         more={"zero": f32([0])}, pinned={"w:1": "random draws are counted through the whole tensor"}),
     Case("TensorScatter", "h = MatMul(x, w)\ng = MatMul(z, u)\no = TensorScatter(h, g, i)\ny = MatMul(o, v)",
          {"w": (6, 8), "u": (6, 8), "v": (8, 5), "i": _i(1, 0)}, "", "float[2, 4, 6] x, float[2, 2, 6] z", opset=24,
          free={"w:1": 8, "u:1": 8, "v:0": 8}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.passes.graphs import Weights
+from tests.passes.graphs import Weights, f32, u8
 from tests.passes.op_case import Case, picture, rows, tokens
 
 _RNG = np.random.default_rng(7)
@@ -22,7 +22,7 @@ def _scales(count: int) -> np.ndarray:
     return np.linspace(0.01, 0.03, count, dtype=np.float32)
 
 
-_ONE: Weights = {"s": np.float32(0.05), "z": np.uint8(128)}
+_ONE: Weights = {"s": f32(0.05), "z": u8(128)}
 _QDQ = "q = QuantizeLinear(h, s, z)\no = DequantizeLinear(q, s, z)"
 _CHANNEL: Weights = {"s": _scales(8), "z": np.arange(120, 128, dtype=np.uint8)}
 
@@ -41,7 +41,7 @@ _LINEAR = [
          pinned={"w:1": "the scale is taken over all values"}),
 ]  # fmt: skip
 
-_POINTS: Weights = {"xs": np.float32(0.05), "xz": np.uint8(120), "ys": np.float32(0.2), "yz": np.uint8(110)}
+_POINTS: Weights = {"xs": f32(0.05), "xz": u8(120), "ys": f32(0.2), "yz": u8(110)}
 _FREE = {"w:0": 8, "k:0": 8, "k:1": 8, "ks:0": 8, "kz:0": 8, "c:0": 8, "v:1": 8}
 _PRODUCTS = [
     picture("QLinearConv", "q = QuantizeLinear(h, xs, xz)\n"
@@ -52,20 +52,20 @@ _PRODUCTS = [
             "p = QLinearConv<group=8>(q, xs, xz, k, ks, kz, ys, yz)\no = DequantizeLinear(p, ys, yz)", "depthwise",
             more={**_POINTS, "k": _i8(8, 1, 1, 1), "ks": _scales(8), "kz": np.zeros(8, np.int8)}),
     picture("ConvInteger", "q = QuantizeLinear(h, xs, xz)\np = ConvInteger(q, k, xz, kz)\no = Cast<to=1>(p)",
-            more={"xs": np.float32(0.05), "xz": np.uint8(120), "k": _u8(8, 8, 1, 1), "kz": np.uint8(9)},
+            more={"xs": f32(0.05), "xz": u8(120), "k": _u8(8, 8, 1, 1), "kz": u8(9)},
             free={"w:0": 8, "k:0": 8, "k:1": 8, "v:1": 8}),
     picture("ConvInteger", "q = QuantizeLinear(h, xs, xz)\np = ConvInteger<group=4>(q, k, xz)\no = Cast<to=1>(p)",
-            "grouped", out=12, more={"xs": np.float32(0.05), "xz": np.uint8(120), "k": _u8(12, 2, 1, 1)},
+            "grouped", out=12, more={"xs": f32(0.05), "xz": u8(120), "k": _u8(12, 2, 1, 1)},
             free={"w:0": 8, "k:0": 12, "k:1": 2, "v:1": 12}),
     rows("QLinearMatMul", "q = QuantizeLinear(h, xs, xz)\np = QLinearMatMul(q, xs, xz, k, ks, kz, ys, yz)\n"
-         "o = DequantizeLinear(p, ys, yz)", more={**_POINTS, "k": _u8(8, 8), "ks": np.float32(0.01), "kz": np.uint8(9)},
+         "o = DequantizeLinear(p, ys, yz)", more={**_POINTS, "k": _u8(8, 8), "ks": f32(0.01), "kz": u8(9)},
          free={"w:1": 8, "k:0": 8, "k:1": 8, "v:0": 8}),
     rows("QLinearMatMul", "q = QuantizeLinear(h, xs, xz)\np = QLinearMatMul(q, xs, xz, k, ks, kz, ys, yz)\n"
          "o = DequantizeLinear(p, ys, yz)", "per column",
          more={**_POINTS, "k": _i8(8, 8), "ks": _scales(8), "kz": np.zeros(8, np.int8)},
          free={"w:1": 8, "k:0": 8, "k:1": 8, "ks:0": 8, "kz:0": 8, "v:0": 8}),
     tokens("MatMulInteger", "q = QuantizeLinear(h, xs, xz)\np = MatMulInteger(q, k, xz, kz)\no = Cast<to=1>(p)",
-           more={"xs": np.float32(0.05), "xz": np.uint8(120), "k": _u8(8, 8), "kz": _u8(8)},
+           more={"xs": f32(0.05), "xz": u8(120), "k": _u8(8, 8), "kz": _u8(8)},
            free={"w:1": 8, "k:0": 8, "k:1": 8, "kz:0": 8, "v:0": 8}),
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.passes.graphs import f32, i64
 from tests.passes.op_case import Case, picture, rows, tokens
 
 
@@ -73,7 +74,7 @@ _COPIES = [
          "q": _i(8)}, "class token", free={"c:1": 8, "w:1": 8, "v:0": 8}),
     tokens("Tile", "o = Tile(h, k)", "channels", more={"k": _i(1, 2, 2)}, out=16, free={"w:1": 8, "v:0": 16}),
     Case("Tile", "h = MatMul(x, w)\nt = Tile(c, k)\no = Add(h, t)\ny = MatMul(o, v)", {"w": (6, 8), "v": (8, 5),
-         "c": np.float32([[0.5]]), "k": _i(1, 8)}, "of one", free={"w:1": 8, "v:0": 8}),
+         "c": f32([[0.5]]), "k": _i(1, 8)}, "of one", free={"w:1": 8, "v:0": 8}),
     Case("ConstantOfShape", "n = Shape(x)\nb = Slice(n, z, one)\nk = Concat<axis=0>(b, q)\n"
          "c = ConstantOfShape<value=float[1]{1.5}>(k)\nh = MatMul(x, w)\no = Add(h, c)\ny = MatMul(o, v)",
          {"w": (6, 8), "v": (8, 5), "z": _i(0), "one": _i(1), "q": _i(8)}, "", free={"w:1": 8, "v:0": 8}),
@@ -84,15 +85,15 @@ _DATA = [
     tokens("Shape", "n = Shape<start=1>(h)\nf = Cast<to=1>(n)\nt = ReduceSum(f)\no = Mul(h, t)", "a part", opset=15),
     tokens("Size", "n = Size(h)\nf = Cast<to=1>(n)\no = Mul(h, f)"),
     Case("Range", "h = MatMul(x, w)\nn = Shape(h)\nk = Gather(n, one)\nr = Range(z, k, one)\nf = Cast<to=1>(r)\n"
-         "o = Mul(h, f)\ny = MatMul(o, v)", {"w": (6, 8), "v": (8, 5), "one": np.int64(1), "z": np.int64(0)},
+         "o = Mul(h, f)\ny = MatMul(o, v)", {"w": (6, 8), "v": (8, 5), "one": i64(1), "z": i64(0)},
          "over channels", pinned={"w:1": "joined with an axis that is fixed (Mul 'o')"}),
     Case("EyeLike", "h = MatMul(x, w)\ne = EyeLike(h)\nt = MatMul(e, u)\ng = MatMul(h, v)\ny = Add(t, g)",
          {"w": (6, 8), "u": (8, 5), "v": (8, 5)}, "", "float[4, 6] x", pinned={"w:1": "EyeLike"}),
     Case("OneHot", "h = MatMul(x, w)\ni = Cast<to=7>(h)\ne = OneHot(i, d, k)\nr = ReduceSum(e, a)\ny = MatMul(r, v)",
-         {"w": (6, 8), "v": (3, 5), "d": np.int64(3), "k": np.float32([0, 1]), "a": _i(1)}, "of channels",
+         {"w": (6, 8), "v": (3, 5), "d": i64(3), "k": f32([0, 1]), "a": _i(1)}, "of channels",
          "float[4, 6] x", opset=13, pinned={"w:1": "OneHot"}),
     Case("OneHot", "e = OneHot(i, d, k)\nh = MatMul(e, w)\ny = MatMul(h, v)", {"w": (10, 8), "v": (8, 5),
-         "d": np.int64(10), "k": np.float32([0, 1])}, "tokens", "int64[N] i", free={"w:1": 8},
+         "d": i64(10), "k": f32([0, 1])}, "tokens", "int64[N] i", free={"w:1": 8},
          pinned={"w:0": "joined with an axis that is fixed (MatMul 'h')"}),
     Case("NonZero", "h = MatMul(x, w)\nn = NonZero(h)\nk = Shape(n)\nf = Cast<to=1>(k)\nt = ReduceSum(f)\n"
          "g = MatMul(h, v)\ny = Add(g, t)", {"w": (6, 8), "v": (8, 5)}, "", pinned={"w:1": "shapes are not known"}),

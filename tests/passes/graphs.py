@@ -25,6 +25,21 @@ Weights = Mapping[str, "tuple[int, ...] | NDArray[Any]"]
 Atoms = NDArray[np.int64]
 
 
+def f32(values: Any) -> NDArray[np.float32]:
+    """A float32 array (of no axes for a number)."""
+    return np.asarray(values, np.float32)
+
+
+def i64(values: Any) -> NDArray[np.int64]:
+    """An int64 array (of no axes for a number)."""
+    return np.asarray(values, np.int64)
+
+
+def u8(values: Any) -> NDArray[np.uint8]:
+    """A uint8 array (of no axes for a number)."""
+    return np.asarray(values, np.uint8)
+
+
 def model(body: str, weights: Weights, *, inputs: str = "float[N, 6] x", outputs: str = "float y", opset: int = 18,
           domains: Sequence[str] = (), seed: int = 0) -> onnx.ModelProto:  # fmt: skip
     """A model whose nodes are ``body``; a weight given as a shape is drawn. Nodes are named after their result."""

@@ -8,7 +8,7 @@ import pytest
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.cost import CostModel
 from compressor.passes.rewrite import remove_atoms
-from tests.passes.graphs import analysed, float_elements, removals
+from tests.passes.graphs import Weights, analysed, float_elements, removals
 
 # The exporters store equal constants once: "b" is the bias of two layers of their own widths.
 SHARED_BIAS = """
@@ -20,7 +20,7 @@ l = Add(k, b)
 m = Relu(l)
 y = MatMul(m, v)
 """
-SHARED = {"w": (6, 8), "b": (8,), "u": (8, 8), "v": (8, 5)}
+SHARED: Weights = {"w": (6, 8), "b": (8,), "u": (8, 8), "v": (8, 5)}
 
 
 def test_a_constant_of_several_layers_is_counted_once_per_slice() -> None:
@@ -41,7 +41,7 @@ def test_a_constant_of_several_layers_is_counted_once_per_slice() -> None:
         assert float_elements(remove_atoms(analysis, atoms)) == model.cost(atoms).params
 
 
-GRAPHS = {
+GRAPHS: dict[str, tuple[str, Weights, str]] = {
     "shared bias": (SHARED_BIAS, SHARED, "float[N, 6] x"),
     "grouped convolution": (
         "h = Conv<pads=[1, 1, 1, 1]>(x, w)\no = Conv<group=4>(h, k)\np = GlobalAveragePool(o)\nf = Flatten(p)\n"

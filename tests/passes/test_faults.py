@@ -13,8 +13,8 @@ from compressor.errors import CompressorError, VerificationError
 from compressor.passes.analysis import Analysis
 from compressor.passes.op_rules import OP_RULES, RuleContext
 from compressor.passes.rewrite import remove_atoms
-from compressor.passes.rewrite_rules import REWRITES
-from compressor.verify import verify_removal
+from compressor.passes.rewrite_rules import REWRITES, RewriteContext
+from compressor.verification import verify_removal
 from tests.passes.graphs import analysed, prove, removals
 from tests.passes.op_case import Case
 from tests.passes.test_op_contract import CASES
@@ -43,7 +43,12 @@ def _changes_something(case: Case, op: str) -> bool:
     analysis = case.analysed()
     seen = []
     rule = REWRITES.get(op)
-    with _patched(REWRITES, op, lambda ctx: (seen.append(ctx), rule(ctx))[1]):
+
+    def spying(ctx: RewriteContext) -> None:
+        seen.append(ctx)
+        rule(ctx)
+
+    with _patched(REWRITES, op, spying):
         for atoms in removals(analysis):
             remove_atoms(analysis, atoms)
     return bool(seen)

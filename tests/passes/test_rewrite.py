@@ -10,7 +10,7 @@ from compressor.model_io import digest, from_proto
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import remove_atoms
-from tests.passes.graphs import analysed, prove, removals
+from tests.passes.graphs import Weights, analysed, i64, prove, removals
 from tests.passes.test_cost import SHARED, SHARED_BIAS
 from tests.passes.test_op_contract import CASES
 
@@ -81,7 +81,7 @@ def test_dead_shape_arithmetic_goes() -> None:
         "h = MatMul(x, w)\nn = Shape(h)\nc = Gather(n, one)\nu = Unsqueeze(c, z)\nk = Concat<axis=0>(m, u)\n"
         "o = Reshape(h, k)\ny = MatMul(o, v)"
     )
-    weights = {"w": (6, 8), "v": (8, 5), "one": np.int64(1), "z": np.int64([0]), "m": np.int64([-1])}
+    weights: Weights = {"w": (6, 8), "v": (8, 5), "one": i64(1), "z": i64([0]), "m": i64([-1])}
     analysis = analysed(body, weights)
     pruned = prove(analysis, analysis.spaces[0].atoms[:3])
     assert [node.op for node in pruned.nodes] == ["MatMul", "Reshape", "MatMul"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compressor.passes.shape_patch import Entry, target_entries
-from tests.passes.graphs import analysed, equal_at, prove, removals
+from tests.passes.graphs import Weights, analysed, equal_at, f32, i64, prove, removals
 
 
 def _entries(written: list[int] | None, old: tuple[int, ...], new: tuple[int, ...], *, batch: int = 2) -> list[Entry]:
@@ -66,12 +66,12 @@ g = Reshape(r, s2)
 o = Transpose<perm=[1, 0, 2]>(g)
 y = MatMul(o, v)
 """
-FOLDED_WEIGHTS = {
-    "w": (6, 8), "v": (8, 5), "zero": np.int64(0), "one": np.int64(1), "two": np.int64(2), "ax": _i(0), "four": _i(4),
+FOLDED_WEIGHTS: Weights = {
+    "w": (6, 8), "v": (8, 5), "zero": i64(0), "one": i64(1), "two": i64(2), "ax": _i(0), "four": _i(4),
     "eight": _i(8),
 }  # fmt: skip
 
-STYLES = {
+STYLES: dict[str, tuple[str, Weights]] = {
     "zeros": ("s = Reshape(h, k)\nr = Relu(s)\no = Reshape(r, m)", {"k": _i(0, 0, 2, 4), "m": _i(0, 0, -1)}),
     "minus one first": ("s = Reshape(h, k)\nr = Relu(s)\no = Reshape(r, m)\n", {"k": _i(-1, 8), "m": _i(2, -1, 8)}),
     "computed whole": (
@@ -85,10 +85,10 @@ STYLES = {
         "n = Shape(h)\nb = Slice(n, z, two)\nc = Gather(n, two0)\nd = Div(c, heads)\nu = Unsqueeze(d, z)\n"
         "k = Concat<axis=0>(b, hv, u)\ns = Reshape(h, k)\nr = Relu(s)\nuc = Unsqueeze(c, z)\n"
         "m = Concat<axis=0>(b, uc)\no = Reshape(r, m)",
-        {"z": _i(0), "two": _i(2), "two0": np.int64(2), "heads": np.int64(2), "hv": _i(2)},
+        {"z": _i(0), "two": _i(2), "two0": i64(2), "heads": i64(2), "hv": _i(2)},
     ),
     "expanded mask": (
-        "n = Shape(h)\nc = Expand(one, n)\no = Mul(h, c)", {"one": np.float32([1.5])},
+        "n = Shape(h)\nc = Expand(one, n)\no = Mul(h, c)", {"one": f32([1.5])},
     ),
     "halves by size": (
         "n = Shape(h)\nc = Gather<axis=0>(n, two)\nd = Div(c, two)\nl = Slice(h, z, d, two)\nr = Slice(h, d, c, two)\n"

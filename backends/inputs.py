@@ -6,6 +6,7 @@ the bounds off the graph where an input is used as an index into a table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _CARRIERS = {
     "Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile", "Slice", "Split",
     "Gather", "Concat",
 }  # fmt: skip
+_MOST_ELEMENTS = 1 << 30
 _DEFAULT_EXCLUSIVE_MAX = 2  # 0 and 1 are valid as mask, flag, and as an index into nearly any table
 
 
@@ -100,6 +102,10 @@ def _symbol_sizes(specs: Sequence[InputSpec], dims: Mapping[str, int], batch: in
 
 def _random_array(rng: np.random.Generator, spec: InputSpec, shape: tuple[int, ...], bound: int | None) -> Array:
     dtype: np.dtype[Any] = spec.dtype
+    if math.prod(shape) > _MOST_ELEMENTS:
+        raise UsageError(
+            f"a random input of shape {shape} does not fit in memory", where=spec.name, fix="Check the input's shape."
+        )
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(np.bool_)
     if np.issubdtype(dtype, np.integer):

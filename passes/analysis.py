@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from compressor.errors import GraphError
 from compressor.graph_copy import subgraphs_of
 from compressor.passes.labels import Labels, fixed, is_fixed
 from compressor.passes.nested import all_graphs, all_nodes
@@ -18,6 +19,8 @@ from compressor.passes.spaces import Space, build_spaces
 JOINED = "joined with an axis that is fixed"
 # Ops whose integer initializers are weights, biases and zero points.
 _QUANTISED = {"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+# What NumPy raises in a rule when shapes contradict each other, which ONNX's inference does not always see.
+_MISFITS = (ValueError, IndexError, ZeroDivisionError, TypeError, KeyError)
 # Ops that make labels of their own even when all they read is FIXED.
 _MAKERS = {"Expand", "ConstantOfShape", "Tile"}
 _FLOATS = {
@@ -154,7 +157,14 @@ def _run_rule(ctx: RuleContext) -> bool:
         ctx.pin_all(f"op {rule_name(ctx.node)} has no rule")
         return False
     ctx.state.blame(Cause(ctx.node.name, ctx.node.op, JOINED, ctx.index))
-    rule(ctx)
+    try:
+        rule(ctx)
+    except _MISFITS as error:
+        raise GraphError(
+            f"its shapes or attributes do not fit the op ({error})",
+            where=f"node {ctx.node.name!r} ({ctx.node.op})",
+            fix="Check the model with onnx.checker; if it is valid, please report it.",
+        ) from error
     return True
 
 

@@ -232,7 +232,7 @@ class LabelStore:
     def removed(self, gone: NDArray[np.bool_], ids: Labels) -> NDArray[np.bool_]:
         """Which labels go when the atoms marked in ``gone`` (bool, one per id) go."""
         if is_fixed(ids):
-            return np.zeros(ids.shape, np.bool_)
+            return np.broadcast_to(np.False_, ids.shape)  # takes no memory, however long the axis
         columns = self.flatten(ids)
         result = gone[columns[0]]
         for column in columns[1:]:

@@ -16,7 +16,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from compressor.graph_edit import replace_input
-from compressor.passes.labels import LabelStore
+from compressor.passes.labels import LabelStore, is_fixed
 from compressor.passes.op_rules import AxisLabels, LabelState, static_value
 from compressor.passes.probe import Probe, Shape
 from compressor.passes.shape_patch import frozen_entries, patch_vector, target_entries
@@ -50,9 +50,10 @@ class Removal:
     def _mask(self, labels: Any) -> Mask | None:
         found = self._cache.get(id(labels))
         if found is None:
-            removed = self.store.removed(self.gone, labels)
+            removed = None if is_fixed(labels) else self.store.removed(self.gone, labels)
             # The array is kept beside its mask, so that its id stays its own.
-            found = self._cache[id(labels)] = (labels, ~removed if removed.any() else None)
+            mask = None if removed is None or not removed.any() else ~removed
+            found = self._cache[id(labels)] = (labels, mask)
         return found[1]
 
     def input_masks(self, node: int, slot: int, tensor: gs.Tensor) -> list[Mask | None]:

@@ -12,6 +12,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
+from compressor.errors import GraphError
 from compressor.graph_copy import subgraphs_of
 from compressor.passes.body_shapes import visit_bodies
 from compressor.passes.contrib_shapes import CONTRIB_SHAPES, STANDARD_TWIN
@@ -120,9 +121,16 @@ class ShapeEngine:
             return
         schema = onnx.defs.get_schema(node.op, version, node.domain or "")
         proto = OnnxExporter.export_node(node)
-        inferred = onnx.shape_inference.infer_node_outputs(
-            schema, proto, types, known, opset_imports=self.imports, ir_version=self.ir_version
-        )
+        try:
+            inferred = onnx.shape_inference.infer_node_outputs(
+                schema, proto, types, known, opset_imports=self.imports, ir_version=self.ir_version
+            )
+        except onnx.checker.ValidationError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise GraphError(
+                f"the node is not valid: {reason}", where=f"node {node.name!r} ({node.op})",
+                fix="Export the model again; onnx.checker gives the details.",
+            ) from error  # fmt: skip
         for name, kind in inferred.items():
             self._record(name, kind)
         first, out = node.inputs[0].name if node.inputs else "", node.outputs[0].name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from compressor.cli_output import plain
-from compressor.units import count, percent, seconds, size
+from compressor.units import count, seconds, size
 
 if TYPE_CHECKING:
     from compressor.backends.comparison import Comparison
-    from compressor.results import Compression, Inspection
-
-_SHOWN_PARAMETERS = 2
-_SHOWN_EXAMPLES = 2
-_NODE = re.compile(r" \((?P<op>[^()']+) '.*'\)$", re.DOTALL)  # the end of a reason, which names one node
+    from compressor.results import Compression
 
 
 def line(text: str, style: str = "") -> Text:
@@ -36,72 +31,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 
     for row in rows:
         built.add_row(*map(line, row))
     return built
-
-
-def inspection_tables(result: Inspection, *, everything: bool) -> list[RenderableType]:
-    """Headline, channel spaces, and what is fixed."""
-    signature = [f"{name} {_shape(shape)}" for name, shape in result.inputs.items()]
-    outcome = [f"{name} {_shape(shape)}" for name, shape in result.outputs.items()]
-    headline = (
-        f"{result.model}: opset {result.opset}, {result.nodes} nodes, {count(result.params)} parameters, "
-        f"{count(result.macs)} MACs per sample, {size(result.size_bytes)}; "
-        f"{percent(result.weights_reached)} of the weights reachable; {seconds(result.seconds)}"
-    )
-    interface = f"{', '.join(signature)} -> {', '.join(outcome)}"
-    tables: list[RenderableType] = [line(headline, "bold"), line(interface), *_spaces(result, everything)]
-    if result.fixed:
-        tables += _every_fixed_axis(result) if everything else _fixed_by_reason(result)
-    return tables
-
-
-def _shape(shape: Sequence[int | str | None]) -> str:
-    return "[" + ", ".join("?" if n is None else str(n) for n in shape) + "]"
-
-
-def _spaces(result: Inspection, everything: bool) -> list[RenderableType]:
-    if not result.spaces:
-        return [line("No channel can be removed.", "bold")]
-    limit = None if everything else _SHOWN_PARAMETERS
-    rows = [
-        (s.name, _shortened(s.parameters, limit), str(s.size), "soft" if s.soft else "", count(s.params), count(s.macs))
-        for s in result.spaces
-    ]
-    channels = sum(space.size for space in result.spaces)
-    title = f"Channel spaces: {len(result.spaces)}, with {channels} removable channels"
-    if any(space.soft for space in result.spaces):
-        title += " (soft: a normalisation runs over it, cut only with --allow-width)"
-    columns = ("space", "coupled parameters [axis]", "channels", "", "params", "MACs")
-    return [line(title, "bold"), table(columns, rows, left=2)]
-
-
-def _shortened(names: Sequence[str], limit: int | None) -> str:
-    shown = names if limit is None else names[:limit]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f", ... {more} more" if more else "")
-
-
-def _fixed_by_reason(result: Inspection) -> list[RenderableType]:
-    groups: dict[str, list[str]] = {}
-    for name, axis, reason in result.fixed:
-        groups.setdefault(_summary(reason), []).append(f"{name}[{axis}]")
-    rows = [
-        (reason, _shortened(axes, _SHOWN_EXAMPLES), str(len(axes)))
-        for reason, axes in sorted(groups.items(), key=lambda group: -len(group[1]))
-    ]
-    title = f"Fixed: {len(result.fixed)} axes (--all lists each)"
-    return [line(title, "bold"), table(("why", "for example", "axes"), rows, left=2)]
-
-
-def _summary(reason: str) -> str:
-    """A reason without the node it was found at, so that equal ones meet."""
-    if reason.startswith("graph output "):
-        return "graph output"
-    return _NODE.sub(lambda found: f" ({found['op']})", reason)
-
-
-def _every_fixed_axis(result: Inspection) -> list[RenderableType]:
-    rows = [(f"{name}[{axis}]", reason) for name, axis, reason in result.fixed]
-    return [line(f"Fixed: {len(rows)} axes", "bold"), table(("axis", "why"), rows, left=2)]
 
 
 def compression_tables(result: Compression) -> list[RenderableType]:

@@ -9,6 +9,23 @@ RESULT_VERSION = 1
 
 
 @dataclass(frozen=True)
+class SpacePart:
+    """A parameter axis that a space runs along.
+
+    Attributes:
+        role: "makes" the channels, "reads" (sums over) them, or "follows": a number or more for each.
+        per_channel: indices along the axis for each channel.
+        node: the node that uses the parameter, as "Op 'name'".
+    """
+
+    role: str
+    parameter: str
+    axis: int
+    per_channel: float
+    node: str
+
+
+@dataclass(frozen=True)
 class SpaceSummary:
     """One channel space: its size, what runs along it and what hangs on it.
 
@@ -17,6 +34,9 @@ class SpaceSummary:
         params: parameters of the initializers it runs along.
         macs: multiply-accumulates of the nodes it runs along, per sample.
         soft: a normalisation runs over it (cut only with --allow-width).
+        normalised_by: the nodes that do so, as "Op 'name'".
+        parts: its parameter axes in words.
+        passes: how many nodes of each op it runs through that hold no parameter of it.
     """
 
     name: str
@@ -25,11 +45,32 @@ class SpaceSummary:
     params: int
     macs: int
     parameters: list[str]
+    normalised_by: list[str]
+    parts: list[SpacePart]
+    passes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FixedSummary:
+    """A parameter axis of which ``count`` of ``size`` indices must stay.
+
+    Attributes:
+        reason: why, with the place; ``group`` is the same without names.
+        chain: from the cause to the node that uses the parameter.
+    """
+
+    parameter: str
+    axis: int
+    count: int
+    size: int
+    reason: str
+    group: str
+    chain: list[str]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The answer of ``inspect``."""
+    """The answer of ``inspect``; ``parameters`` are the shapes of all initializers."""
 
     model: str
     digest: str
@@ -42,7 +83,8 @@ class Inspection:
     inputs: dict[str, list[int | str | None]]
     outputs: dict[str, list[int | str | None]]
     spaces: list[SpaceSummary]
-    fixed: list[tuple[str, int, str]]
+    fixed: list[FixedSummary]
+    parameters: dict[str, list[int]]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Description:
     Attributes:
         parts: its parameter axes, in graph order.
         nodes: numbers of all nodes through which its channels run.
+        results: those of them whose outputs carry its channels.
         passes: how many nodes of each op it runs through that hold no parameter of it.
         normalised_by: nodes that normalise or average over its channels (soft).
     """
@@ -45,6 +46,7 @@ class Description:
     space: Space
     parts: tuple[Part, ...]
     nodes: tuple[int, ...]
+    results: tuple[int, ...]
     passes: dict[str, int]
     normalised_by: tuple[int, ...]
 
@@ -55,20 +57,21 @@ def describe_spaces(analysis: Analysis) -> list[Description]:
     for number, space in enumerate(analysis.spaces):
         space_of[space.atoms] = number
     reader = _Reader(analysis, space_of)
-    running: list[set[int]] = [set() for _ in analysis.spaces]
+    entering: list[set[int]] = [set() for _ in analysis.spaces]
+    leaving: list[set[int]] = [set() for _ in analysis.spaces]
     for index, node in enumerate(analysis.nodes):
         for slot, tensor in enumerate(node.inputs):
-            reader.note(running, index, analysis.state.labels_of(index, slot, tensor))
+            reader.note(entering, index, analysis.state.labels_of(index, slot, tensor))
         for tensor in node.outputs:
-            reader.note(running, index, analysis.state.tensors.get(tensor.name))
+            reader.note(leaving, index, analysis.state.tensors.get(tensor.name))
     softs: list[set[int]] = [set() for _ in analysis.spaces]
     for touch in analysis.state.softs:
         axes = analysis.state.labels_of(touch.node, touch.slot, analysis.nodes[touch.node].inputs[touch.slot])
         reader.note(softs, touch.node, [axes[touch.axis]] if axes else None)
     summed = {(touch.node, touch.slot, touch.axis) for touch in analysis.state.contractions}
     return [
-        _describe(analysis, space, summed, sorted(nodes), sorted(soft))
-        for space, nodes, soft in zip(analysis.spaces, running, softs, strict=True)
+        _describe(analysis, space, summed, sorted(entered | left), sorted(left), sorted(soft))
+        for space, entered, left, soft in zip(analysis.spaces, entering, leaving, softs, strict=True)
     ]
 
 
@@ -96,12 +99,17 @@ class _Reader:
 
 
 def _describe(
-    analysis: Analysis, space: Space, summed: set[tuple[int, int, int]], nodes: list[int], soft: list[int]
+    analysis: Analysis,
+    space: Space,
+    summed: set[tuple[int, int, int]],
+    nodes: list[int],
+    results: list[int],
+    soft: list[int],
 ) -> Description:
     parts = tuple(_part(analysis, member, summed) for member in space.members)
     holders = {part.node for part in parts}
     passes = Counter(analysis.nodes[node].op for node in nodes if node not in holders)
-    return Description(space, parts, tuple(nodes), dict(passes.most_common()), tuple(soft))
+    return Description(space, parts, tuple(nodes), tuple(results), dict(passes.most_common()), tuple(soft))
 
 
 def _part(analysis: Analysis, member: Member, summed: set[tuple[int, int, int]]) -> Part:

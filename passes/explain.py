@@ -154,23 +154,9 @@ class Explainer:
         return f"input {tensor.name!r} of a body"
 
     def _at(self, node: int) -> Step:
-        found = self._analysis.nodes[node]
-        return Step(f"{found.op} {(found.name or found.outputs[0].name)!r}", node)
+        return Step(node_label(self._analysis.nodes[node]), node)
 
 
-def explained(analysis: Analysis, parameter: str, axis: int | None = None) -> list[FixedAxis]:
-    """The FIXED axes of every use of ``parameter`` (or of one of its axes)."""
-    explainer, found = Explainer(analysis), []
-    for (node, slot), axes in analysis.state.uses.items():
-        if analysis.nodes[node].inputs[slot].name == parameter:
-            for one in range(len(axes)) if axis is None else [axis]:
-                fixed = explainer.explain(node, slot, one)
-                if fixed is not None:
-                    found.append(fixed)
-    return found
-
-
-def parameter_axes(analysis: Analysis) -> dict[str, tuple[int, ...]]:
-    """Shape of every initializer that is used as such."""
-    uses = analysis.state.uses
-    return {analysis.nodes[n].inputs[s].name: tuple(labels.size for labels in axes) for (n, s), axes in uses.items()}
+def node_label(node: gs.Node) -> str:
+    """A node in words: its op, and its name (that of its first output where it has none)."""
+    return f"{node.op} {(node.name or node.outputs[0].name)!r}"

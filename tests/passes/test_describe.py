@@ -18,6 +18,7 @@ def test_makers_readers_followers_and_what_is_passed() -> None:
     assert roles[-1] == ("reads", "v", 1)
     assert {role for role, name, _ in roles if name == "s"} == {"follows"}
     assert found.nodes == (0, 1, 2, 3, 4)
+    assert found.results == (0, 1, 2, 3)
     assert found.passes == {"Relu": 2}
     assert found.normalised_by == ()
 

@@ -11,7 +11,7 @@ from compressor.model_io import from_proto, read
 from compressor.models.demo import demo_model_path
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
-from compressor.passes.explain import Explainer, FixedAxis, explained
+from compressor.passes.explain import Explainer, FixedAxis
 from tests.passes.graphs import Weights, analysed
 from tests.zoo import source
 
@@ -86,14 +86,6 @@ def test_into_a_body() -> None:
     found = _fixed(analysed(body, {"w": (6, 8), "v": (8, 5)}))
     assert found["w:1"].sentence.startswith("fixed: Softmax runs over this axis (Softmax ")
     assert found["w:1"].sentence.endswith(" <- MatMul 'h'")
-
-
-def test_one_parameter_and_every_use_of_it() -> None:
-    analysis = analysed("h = MatMul(x, w)\ng = MatMul(x, w)\ny = MatMul(h, v)\nz = Neg(g)",
-                        {"w": (6, 8), "v": (8, 5)}, outputs="float y, float z")  # fmt: skip
-    assert [one.sentence for one in explained(analysis, "w", 1)] == ["fixed: graph output 'z' <- Neg 'z' <- MatMul 'g'"]
-    assert {one.axis for one in explained(analysis, "w")} == {0, 1}
-    assert explained(analysis, "nothing") == []
 
 
 def _assert_chains_hold_together(analysis: Analysis) -> None:

@@ -21,8 +21,6 @@ JOINED = "joined with an axis that is fixed"
 _QUANTISED = {"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 # What NumPy raises in a rule when shapes contradict each other, which ONNX's inference does not always see.
 _MISFITS = (ValueError, IndexError, ZeroDivisionError, TypeError, KeyError)
-# Ops that make labels of their own even when all they read is FIXED.
-_MAKERS = {"Expand", "ConstantOfShape", "Tile"}
 _FLOATS = {
     onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16,
     onnx.TensorProto.FLOAT8E4M3FN, onnx.TensorProto.FLOAT8E5M2,
@@ -146,8 +144,7 @@ def _fixed_input(ctx: RuleContext, slot: int) -> bool:
 
 
 def _stays_fixed(node: gs.Node, probe: Probe) -> bool:
-    if node.op not in _MAKERS:
-        return True
+    """Positions, flags and counts computed from FIXED data: most of an exporter's shape arithmetic."""
     return all(probe.dtypes.get(tensor.name) not in _FLOATS for tensor in node.outputs)
 
 

@@ -46,6 +46,14 @@ def _split_two(store: LabelStore, labels: Labels, rows: int, columns: int) -> tu
     return store.resolve(row), store.resolve(column)
 
 
+def splits_exactly(store: LabelStore, labels: Labels, sizes: Sequence[int]) -> bool:
+    """Whether the labels of an axis are pairs of labels of axes of ``sizes`` as they stand."""
+    if is_fixed(labels) or len(sizes) == 1:
+        return True
+    factored = _factor(store, store.resolve(labels).reshape(sizes[0], -1))
+    return factored is not None and splits_exactly(store, factored[1], sizes[1:])
+
+
 def _factor(store: LabelStore, table: Labels) -> tuple[Labels, Labels] | None:
     """Row and column labels whose pairs are ``table``, when it already has that form."""
     rows, columns = table.shape

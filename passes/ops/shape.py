@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from compressor.passes.labels import Labels, fixed, is_fixed
 from compressor.passes.op_rules import OP_RULES, AxisLabels, RuleContext
+from compressor.passes.reshape_run import Piece, Run, may_straddle
 from compressor.passes.rewrite_rules import REWRITES, RewriteContext
-from compressor.passes.split_merge import merge, refine, reshape_runs, split
+from compressor.passes.split_merge import merge, reshape_runs, split, splits_exactly
 
 
 @OP_RULES.register("Transpose")
@@ -50,23 +53,26 @@ def reshape(ctx: RuleContext) -> None:
     for next_i, next_j in sorted(cuts)[1:]:
         if next_j < j:
             continue
-        out += _run(ctx, x[i:next_i], after[0][j:next_j])
+        run = Run((before[0][i:next_i], before[1][i:next_i]), (after[0][j:next_j], after[1][j:next_j]))
+        out += _run(ctx, x[i:next_i], run)
         i, j = next_i, next_j
     ctx.output(out)
 
 
-def _run(ctx: RuleContext, axes: AxisLabels, sizes: tuple[int, ...]) -> AxisLabels:
-    if tuple(labels.size for labels in axes) == sizes:
+def _run(ctx: RuleContext, axes: AxisLabels, run: Run) -> AxisLabels:
+    sizes = run.after[0]
+    if run.before == run.after:
         return axes
     if all(is_fixed(labels) for labels in axes):
         return [fixed(size) for size in sizes]
-    axes = [labels for labels in axes if labels.size != 1]
-    finest = refine([labels.size for labels in axes], sizes)
-    if finest is None:
+    finest = run.finest()
+    if finest is None or not all(_lines_up(ctx, labels, parts) for labels, parts in zip(axes, finest, strict=True)):
         for labels in axes:
             ctx.pin(labels, "the reshape cuts across channels")
         return [fixed(size) for size in sizes]
-    pieces = [piece for labels in axes for piece in split(ctx.store, labels, _take(finest, labels.size))]
+    pieces: AxisLabels = []
+    for labels, parts in zip(axes, finest, strict=True):
+        pieces += split(ctx.store, labels, [size for size, _ in parts]) if parts else []
     out = []
     for size in sizes:
         taken = [pieces.pop(0) for _ in _take_front(pieces, size)]
@@ -74,13 +80,13 @@ def _run(ctx: RuleContext, axes: AxisLabels, sizes: tuple[int, ...]) -> AxisLabe
     return out
 
 
-def _take(finest: list[int], size: int) -> list[int]:
-    """Remove from the front of ``finest`` the factors of ``size``."""
-    taken, product = [], 1
-    while product < size:
-        taken.append(finest.pop(0))
-        product *= taken[-1]
-    return taken
+def _lines_up(ctx: RuleContext, labels: Labels, parts: Sequence[Piece]) -> bool:
+    """Whether an axis comes apart in the same way at every size of the dynamic dimensions."""
+    if all(one == two for one, two in parts):
+        return True
+    if not ctx.store.resolve(labels).any():
+        return not may_straddle(parts)
+    return splits_exactly(ctx.store, labels, [size for size, _ in parts])
 
 
 def _take_front(pieces: AxisLabels, size: int) -> range:

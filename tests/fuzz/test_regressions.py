@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tests.passes.graphs import Weights, analysed, free_indices, prove, reasons, removals
@@ -70,3 +71,43 @@ def test_rows_of_an_axis_of_variable_length_are_not_told_apart() -> None:
     analysis = analysed(body, weights, inputs="float[N, 3] x")
     assert free_indices(analysis, "w", 1) == 0
     assert "variable length" in reasons(analysis)["w:1"]
+
+
+@pytest.mark.parametrize("between", [_i(2, -1), _i(4, -1), _i(2, -1, 3), _i(-1, 2), _i(-1, 12)])
+def test_a_reshape_that_mixes_rows_of_a_dynamic_batch_lines_up_at_every_batch(between: NDArray[np.int64]) -> None:
+    """The labels were those of the first probe's batch; of the second they would have been others."""
+    body = "h = MatMul(x, w)\na = Reshape(h, between)\nr = Relu(a)\no = Reshape(r, back)\ny = MatMul(o, v)"
+    weights: Weights = {"w": (3, 12), "v": (12, 2), "between": between, "back": _i(-1, 12)}
+    analysis = analysed(body, weights, inputs="float[N, 3] x")
+    for atoms in removals(analysis, shares=(0.3, 0.6)):
+        prove(analysis, atoms)
+
+
+def test_a_transposed_batch_is_not_read_as_channels() -> None:
+    body = "h = MatMul(x, w)\nt = Transpose(h)\nr = Relu(t)\no = Reshape(r, back)\ny = MatMul(o, v)"
+    analysis = analysed(body, {"w": (3, 6), "v": (6, 2), "back": _i(-1, 6)}, inputs="float[N, 3] x")
+    assert free_indices(analysis, "w", 1) == 0
+    assert "cuts across channels" in reasons(analysis)["w:1"]
+
+
+def test_batch_and_heads_in_one_axis_keep_their_heads() -> None:
+    """What lines up at every batch may go on: [N, H, S, D] -> [N*H, S, D] -> [N, H, S, D]."""
+    body = """
+    h = MatMul(x, w)
+    four = Reshape(h, heads)
+    turned = Transpose<perm=[0, 2, 1, 3]>(four)
+    three = Reshape(turned, folded)
+    r = Relu(three)
+    back = Reshape(r, unfolded)
+    again = Transpose<perm=[0, 2, 1, 3]>(back)
+    o = Reshape(again, joined)
+    y = MatMul(o, v)
+    """
+    weights: Weights = {
+        "w": (3, 12), "v": (12, 2), "heads": _i(0, 0, 3, 4), "folded": _i(-1, 5, 4), "unfolded": _i(-1, 3, 5, 4),
+        "joined": _i(0, 0, 12),
+    }  # fmt: skip
+    analysis = analysed(body, weights, inputs="float[N, 5, 3] x")
+    assert sorted(space.size for space in analysis.spaces) == [3, 4]
+    for atoms in removals(analysis):
+        prove(analysis, atoms)

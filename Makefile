@@ -4,6 +4,8 @@ PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
 WORKERS ?= 2
 ONLY    ?=
+MINUTES ?= 10
+SEED    ?= 0
 
 BIN  := $(VENV)/bin
 CORE := $(VENV)/.installed-core
@@ -12,10 +14,10 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test zoo bench lint fmt links clean
+.PHONY: help demo test zoo fuzz mutation bench lint fmt links clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: $(CORE)  ## compress the embedded model and show accuracy, size and latency before and after
 	$(BIN)/python -m compressor demo
@@ -25,6 +27,12 @@ test: lint  ## everything a change must pass: lint, types, tests
 
 zoo: $(DEV)  ## sweep ../shared/zoo; ONLY=tv_ picks the names that start so
 	$(BIN)/python -m tests.zoo_sweep $(if $(ONLY),--only $(ONLY))
+
+fuzz: $(DEV)  ## random graphs and removals for MINUTES=10, from SEED=0
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+mutation: $(DEV)  ## share of faults in the rules that the tests notice (about ten minutes)
+	$(BIN)/python -m tests.fuzz.mutation
 
 bench: $(DEV)  ## speed of analysis and rewrite
 	$(BIN)/python -m tests.benchmarks

@@ -181,7 +181,9 @@ class Builder:
             [_info(v, TensorProto.FLOAT) for v in self.outputs],
             [numpy_helper.from_array(array, name) for name, array in self.weights.items()],
         )  # fmt: skip
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10)
+        domains = {"": self.opset, **{node.domain: 1 for node in self.nodes if node.domain}}
+        imports = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
+        return helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 
 def _info(value: Value, kind: int) -> onnx.ValueInfoProto:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import onnx
 
-from tests.fuzz import elementwise, movement, pictures, tokens
+from tests.fuzz import elementwise, movement, pictures, rare, tokens
 from tests.fuzz.attention import attention
 from tests.fuzz.builder import MOST_ELEMENTS, Builder, Dim, Value, dims, product
 from tests.fuzz.draw import Draw
@@ -78,7 +78,7 @@ def _fitting(v: Value) -> Sequence[Block]:
 def _step(b: Builder, v: Value) -> Value:
     own = _fitting(v)
     pools: list[Sequence[Block]] = [own] * 6 if own else []
-    pools += [movement.BLOCKS] * 3 + [elementwise.BLOCKS] * 2
+    pools += [movement.BLOCKS] * 3 + [elementwise.BLOCKS] * 2 + [rare.BLOCKS]
     block = b.draw.pick(b.draw.pick(pools))
     if block in (pictures.conv_transpose, pictures.resize, pictures.space_depth, pictures.dense) and (
         product(v.shape).factor > MOST_ELEMENTS // 4

@@ -8,7 +8,7 @@ from tests.fuzz.builder import MOST_ELEMENTS, ONE, Builder, Dim, Value, product
 from tests.fuzz.shaping import expand, reshape
 
 
-def _axis(b: Builder, v: Value, least: int = 2) -> int | None:
+def static_axis(b: Builder, v: Value, least: int = 2) -> int | None:
     """A static axis of at least ``least`` indices."""
     axes = [i for i in range(v.rank - 1, -1, -1) if v.static(i) and v.size(i) >= least]
     return b.draw.pick(axes) if axes else None
@@ -58,7 +58,7 @@ def regroup(b: Builder, v: Value) -> Value:
 
 def slice_axis(b: Builder, v: Value) -> Value:
     """Any start, end and step, counted from either side."""
-    axis = _axis(b, v)
+    axis = static_axis(b, v)
     if axis is None:
         return v
     size = v.size(axis)
@@ -78,7 +78,7 @@ def slice_axis(b: Builder, v: Value) -> Value:
 
 def gather(b: Builder, v: Value) -> Value:
     """By a constant: a permutation, a subset, repeats, or a table of indices."""
-    axis = _axis(b, v)
+    axis = static_axis(b, v)
     if axis is None:
         return v
     size = v.size(axis)
@@ -95,7 +95,7 @@ def gather(b: Builder, v: Value) -> Value:
 
 def split_join(b: Builder, v: Value) -> Value:
     """Cut into runs and joined in another order."""
-    axis = _axis(b, v)
+    axis = static_axis(b, v)
     if axis is None:
         return v
     size = v.size(axis)
@@ -106,7 +106,7 @@ def split_join(b: Builder, v: Value) -> Value:
 
 def fold_halves(b: Builder, v: Value) -> Value:
     """The two halves of an axis added or multiplied."""
-    axis = _axis(b, v)
+    axis = static_axis(b, v)
     if axis is None or v.size(axis) % 2:
         return v
     one, two = b.split(v, axis, [v.size(axis) // 2] * 2)
@@ -114,7 +114,7 @@ def fold_halves(b: Builder, v: Value) -> Value:
 
 
 def pad(b: Builder, v: Value) -> Value:
-    axis = _axis(b, v, 1)
+    axis = static_axis(b, v, 1)
     if axis is None:
         return v
     mode = b.draw.pick(["constant", "constant", "edge"])
@@ -129,7 +129,7 @@ def pad(b: Builder, v: Value) -> Value:
 
 
 def tile(b: Builder, v: Value) -> Value:
-    axis = _axis(b, v, 1)
+    axis = static_axis(b, v, 1)
     if axis is None or product(v.shape).factor > MOST_ELEMENTS // 3:
         return v
     times = b.draw.integer(1, 3)
@@ -176,7 +176,7 @@ def squeeze_all(b: Builder, v: Value) -> Value:
 
 def mix(b: Builder, v: Value) -> Value:
     """A linear layer along any static axis."""
-    axis = _axis(b, v)
+    axis = static_axis(b, v)
     if axis is None or v.rank > 5:
         return v
     order = [i for i in range(v.rank) if i != axis] + [axis]

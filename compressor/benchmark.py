@@ -12,7 +12,7 @@ from compressor.backends.inputs import index_bounds, random_feeds
 from compressor.backends.timing import compare
 from compressor.errors import UsageError
 from compressor.model_io import read, to_proto
-from compressor.pipeline import PathLike
+from compressor.targets import PathLike
 
 Progress: TypeAlias = Callable[[int, int], None]
 

@@ -43,6 +43,9 @@ def compress(
     allow_width: Annotated[
         bool, typer.Option("--allow-width", help="Also cut what a normalisation runs over.")
     ] = False,
+    no_align_groups: Annotated[
+        bool, typer.Option("--no-align-groups", help="Same positions in every group of a grouped convolution.")
+    ] = False,
     seed: SeedOption = 0,
     plan: Annotated[Path | None, typer.Option("--plan", metavar="PATH", help="Save the plan there too.")] = None,
     replay: Annotated[
@@ -57,6 +60,8 @@ def compress(
     given = {name: value for name, value in choices.items() if value is not None}
     if allow_width:
         given["allow_width"] = True
+    if no_align_groups:
+        given["align_groups"] = False
     if replay is not None:
         _refuse_with_replay({**targets, **given, "plan": plan})
 

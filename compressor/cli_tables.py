@@ -54,6 +54,7 @@ def compression_tables(result: Compression) -> list[RenderableType]:
     ]
     if result.plan is not None:
         lines.append(line(f"plan: {result.plan}"))
+    lines += [line(f"note: {advice}", "yellow") for advice in result.advice]
     return [line(title, "bold"), table(("", "before", "after", "ratio"), rows), *lines]
 
 

@@ -27,8 +27,9 @@ from compressor.backends.timing import compare
 from compressor.errors import EnvironmentProblem, UsageError
 from compressor.models.demo import demo_model_path, load_digits_test
 from compressor.passes.selection import Options
-from compressor.pipeline import PathLike, compress
+from compressor.pipeline import compress
 from compressor.results import Counts
+from compressor.targets import PathLike
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 

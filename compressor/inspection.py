@@ -16,8 +16,9 @@ from compressor.passes.analysis import Analysis, prunable_share
 from compressor.passes.cost import CostModel
 from compressor.passes.describe import Description, describe_spaces
 from compressor.passes.explain import Explainer, FixedAxis, node_label
-from compressor.pipeline import PathLike, load_model, total_bytes
+from compressor.pipeline import load_model, total_bytes
 from compressor.results import FixedSummary, Inspection, SpacePart, SpaceSummary
+from compressor.targets import PathLike
 
 
 def inspect_model(path: PathLike, *, html: PathLike | None = None) -> Inspection:

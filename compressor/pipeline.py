@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ import onnx_graphsurgeon as gs
 
 import compressor
 from compressor.backends.fingerprint import fingerprint
-from compressor.errors import ModelFileError, UsageError
-from compressor.model_io import data_files, data_path, digest, read, same_file, write
+from compressor.errors import UsageError
+from compressor.model_io import data_files, digest, read, write
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
@@ -26,10 +25,14 @@ from compressor.passes.rewrite import remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
 from compressor.passes.selection import Options, Target, select
 from compressor.results import Compression, Counts
+from compressor.targets import PathLike, check_paths, spare
 from compressor.verification import Verification, verify_removal, verify_same
 
-PathLike: TypeAlias = "str | os.PathLike[str]"
 Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+# Channels that CPU kernels compute together: 8 floats with AVX2, 16 with AVX-512.
+_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,11 @@ def compress(
     target = _target(channels, params, macs)
     score = CRITERIA.get(criterion)
     options = options or Options()
-    _check_paths(model, output, plan_path)
+    check_paths(model, output, plan_path)
     clock = _Clock()
     with clock.stage("load and analyse"):
         loaded = load_model(model)
-        _spare(loaded.files, output, plan_path)
+        spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with clock.stage("select"):
         orders = best_orders(loaded.analysis) if options.align_groups else {}
@@ -144,12 +147,12 @@ def replay(
     Raises:
         PlanError: the plan is malformed or was made for another graph.
     """
-    _check_paths(model, output, None)
+    check_paths(model, output, None)
     clock = _Clock()
     with clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
         loaded = load_model(model)
-        _spare((*loaded.files, Path(plan_path)), output, None)
+        spare((*loaded.files, Path(plan_path)), output, None)
     progress("analyse", 1, 1)
     return _carry_out(loaded, plan, Path(output), None, verify, seed, clock, progress)
 
@@ -208,9 +211,20 @@ def _carry_out(
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if evidence is None else evidence.to_json(),
+        advice=_advice(plan),
         seconds=clock.seconds,
         environment={"seed": seed, **fingerprint().to_json()},
     )
+
+
+def _advice(plan: Plan) -> list[str]:
+    ragged = sum((cut.size - len(cut.removed)) % _BLOCK > 0 for cut in plan.cuts)
+    if plan.made_with.get("round_to", 1) != 1 or not ragged:
+        return []
+    return [
+        f"{ragged} of {len(plan.cuts)} cut spaces keep a number of channels that is no multiple of {_BLOCK}; runtimes"
+        f" compute channels in blocks, so where milliseconds matter try --round-to {_BLOCK}"
+    ]
 
 
 def total_bytes(files: Iterable[Path]) -> int:
@@ -228,51 +242,6 @@ def _target(channels: float | None, params: float | None, macs: float | None) ->
         )
     metric, keep = named[0]
     return Target(metric, keep)  # type: ignore[arg-type]
-
-
-def _check_paths(model: PathLike, output: PathLike, plan_path: PathLike | None) -> None:
-    for path, what in ((output, "output"), (plan_path, "plan")):
-        if path is None:
-            continue
-        try:
-            _check_target(model, Path(path), what)
-        except OSError as error:  # a name too long, a folder that may not be looked into
-            raise ModelFileError(
-                f"cannot be written: {error.strerror}", where=str(path), fix="Choose another path."
-            ) from error
-    if plan_path is not None and same_file(output, plan_path):
-        raise UsageError("the plan path is the output path", where=str(output), fix="Choose another path.")
-
-
-def _check_target(model: PathLike, path: Path, what: str) -> None:
-    if same_file(model, path):
-        raise UsageError(f"the {what} path is the input file", where=str(path), fix="Choose another path.")
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise UsageError(f"the {what} folder does not exist", where=str(folder), fix="Create it first.")
-    if path.is_dir():
-        raise UsageError(f"the {what} path is a folder", where=str(path), fix="Name a file in it.")
-    if path.exists() and not path.is_file():  # a rename over /dev/null would destroy it
-        raise UsageError(f"the {what} path is no regular file", where=str(path), fix="Name a file to be written.")
-
-
-def _spare(inputs: Iterable[Path], output: PathLike, plan_path: PathLike | None) -> None:
-    """Refuse to write over a file that was read: one with the model's weights, or a plan that is replayed."""
-    beside = data_path(Path(output))
-    written = {
-        "output": Path(output),
-        "output's weights": beside,
-        "plan": None if plan_path is None else Path(plan_path),
-    }
-    for what, path in written.items():
-        if path is not None and any(same_file(path, source) for source in inputs):
-            raise UsageError(
-                f"the {what} would replace a file of the input", where=str(path), fix="Choose another name."
-            )
-    if plan_path is not None and same_file(plan_path, beside):
-        raise UsageError(
-            "the plan path is where the output's weights may go", where=str(beside), fix="Choose another name."
-        )
 
 
 def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:

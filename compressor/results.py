@@ -108,6 +108,7 @@ class Compression:
 
     Attributes:
         verification: evidence that pruned equals masked; None when it was skipped on request.
+        advice: what the user may want to change, in words.
         seconds: by stage.
         environment: versions, hardware and seed of the run.
     """
@@ -121,6 +122,7 @@ class Compression:
     spaces_cut: int
     spaces: int
     verification: dict[str, Any] | None
+    advice: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 

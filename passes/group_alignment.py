@@ -178,4 +178,5 @@ def align(analysis: Analysis, orders: Mapping[str, NDArray[np.int64]]) -> gs.Gra
 
 def _values(tensor: gs.Constant) -> Array:
     """An initializer's values; a value loaded for a look is not kept."""
-    return tensor._values.load() if isinstance(tensor._values, LazyValues) else tensor.values
+    values: Array = tensor._values.load() if isinstance(tensor._values, LazyValues) else tensor.values
+    return values

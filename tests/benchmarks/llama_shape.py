@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
@@ -44,7 +44,7 @@ class _Writer:
         self._noise = np.random.default_rng(seed).standard_normal(_ROWS).astype(np.float16)
         self._rng = np.random.default_rng(seed + 1)
 
-    def op(self, op: str, inputs: Sequence[str], **attributes: object) -> str:
+    def op(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [name], name, **attributes))
         return name

@@ -86,6 +86,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.inspection_page": Floor.PIPELINE,
     "compressor.pipeline": Floor.PIPELINE,
     "compressor.results": Floor.PIPELINE,
+    "compressor.targets": Floor.PIPELINE,
     "compressor.verification": Floor.PIPELINE,
     "compressor.passes.criteria*": Floor.ANALYSIS,
     "compressor.passes.apply_plan": Floor.REWRITE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compressor.passes.nested import all_nodes
-from tests.passes.graphs import analysed, free_indices, prove, reasons, removals
+from tests.passes.graphs import Weights, analysed, free_indices, prove, reasons, removals
 
 IF = """
     h = MatMul(x, W)
@@ -17,7 +17,7 @@ IF = """
         else_branch = no () => (float[N, 8] b) { u = Add(h, D)  b = Sigmoid(u) }>
     y = MatMul(z, V)
 """
-IF_WEIGHTS = {"W": (6, 8), "G": (8,), "D": (8,), "V": (8, 3)}
+IF_WEIGHTS: Weights = {"W": (6, 8), "G": (8,), "D": (8,), "V": (8, 3)}
 
 LOOP = """
     h = MatMul(x, W)
@@ -33,7 +33,7 @@ LOOP = """
     b = MatMul(total, U)
     y = Add(a, b)
 """
-LOOP_WEIGHTS = {
+LOOP_WEIGHTS: Weights = {
     "W": (6, 8), "R": (8, 8), "S": (8, 4), "V": (8, 3), "U": (4, 3), "axes": np.array([0], np.int64),
     "turns": np.array(3), "go": np.array(True),
 }  # fmt: skip
@@ -51,7 +51,7 @@ SCAN = """
         }>
     y = MatMul(ys, V)
 """
-SCAN_WEIGHTS = {"W": (6, 8), "Q": (6, 8), "R": (8, 8), "V": (8, 3), "rows": np.array([0], np.int64)}
+SCAN_WEIGHTS: Weights = {"W": (6, 8), "Q": (6, 8), "R": (8, 8), "V": (8, 3), "rows": np.array([0], np.int64)}
 
 
 def test_channels_pass_through_both_branches_of_if() -> None:

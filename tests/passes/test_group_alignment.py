@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 import compressor
 from compressor.errors import PlanError
@@ -16,7 +18,7 @@ from compressor.passes.apply_plan import aligned, best_orders
 from compressor.passes.group_alignment import find_groupings, importance
 from compressor.passes.plan import read_plan
 from compressor.verification import verify_same
-from tests.passes.graphs import model, prove
+from tests.passes.graphs import Weights, model, prove
 
 GROUPED = """
     h = Conv<kernel_shape=[1, 1]>(x, W1)
@@ -26,7 +28,7 @@ GROUPED = """
     q = Relu(g)
     y = Conv<kernel_shape=[1, 1]>(q, W3)
 """
-WEIGHTS = {
+WEIGHTS: Weights = {
     "W1": (24, 3, 1, 1), "S": (24,), "T": (24,), "M": (24,), "V": np.linspace(0.5, 1.5, 24).astype(np.float32),
     "W2": (16, 6, 3, 3), "W3": (5, 16, 1, 1),
 }  # fmt: skip
@@ -38,7 +40,7 @@ SHUFFLED = GROUPED.replace(
 SIZES = {"five": np.array([0, 6, 4, 8, 8]), "four": np.array([0, 24, 8, 8])}
 
 
-def grouped(body: str = GROUPED, **more: np.ndarray) -> onnx.ModelProto:  # type: ignore[type-arg]
+def grouped(body: str = GROUPED, **more: NDArray[Any]) -> onnx.ModelProto:
     return model(body, {**WEIGHTS, **more}, inputs=IMAGE)
 
 

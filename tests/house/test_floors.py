@@ -69,6 +69,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.shape_engine": Floor.GROUND,
     "compressor.passes.shape_values": Floor.GROUND,
     "compressor.passes.split_merge": Floor.GROUND,
+    "compressor.passes.reshape_run": Floor.GROUND,
     "compressor.passes.rewrite_rules": Floor.GROUND,
     "compressor.passes.shape_patch": Floor.GROUND,
     "compressor.passes.analysis": Floor.ANALYSIS,

@@ -164,7 +164,11 @@ def causal_conv(ctx: RuleContext) -> None:
     _pin(ctx, 1, range(1, ctx.rank(1)), "a convolution slides over this axis")
     if ctx.has(2):
         ctx.unify(x[1], ctx.labels(2)[0])
+    _pin(ctx, 0, [2], "a convolution slides over this axis")
     if ctx.has(3):
-        ctx.unify(x[1], ctx.labels(3)[1])
+        state = ctx.labels(3)
+        ctx.unify(x[0], state[0])
+        ctx.unify(x[1], state[1])
+        ctx.pin(state[2], "a convolution slides over this axis")
     for slot in range(len(ctx.node.outputs)):
         ctx.output([x[0], x[1], fixed(ctx.out_shape(slot)[2])], slot)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
@@ -14,6 +15,9 @@ from typing import Any
 from tests.fuzz.case import try_case
 from tests.fuzz.draw import SeededDraw
 from tests.fuzz.mutants import ROOT, TARGETS
+from tests.fuzz.promises import InvalidGraphError, check_labels
+from tests.fuzz.sideways import check_sideways
+from tests.passes.op_case import Case
 from tests.passes.test_op_contract import CASES, test_pruned_equals_masked
 
 # Tests without arguments that take a fraction of a second each.
@@ -40,7 +44,15 @@ class Check:
 def contract_checks() -> Iterator[Check]:
     """The contract over every op rule."""
     for case in CASES:
-        yield Check(f"contract {case}", partial(test_pruned_equals_masked, case))
+        yield Check(f"contract {case}", partial(_try_case, case))
+
+
+def _try_case(case: Case) -> None:
+    check_labels(case.analysed())
+    test_pruned_equals_masked(case)
+    if case.kernel and case.free:
+        with suppress(InvalidGraphError):
+            check_sideways(case)
 
 
 def module_checks() -> Iterator[Check]:

@@ -14,7 +14,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test zoo fuzz mutation bench lint fmt links clean
+.PHONY: help demo test zoo fuzz mutation bench docs lint fmt links clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ mutation: $(DEV)  ## share of faults in the rules that the tests notice (about t
 
 bench: $(DEV)  ## speed of analysis and rewrite
 	$(BIN)/python -m tests.benchmarks
+
+docs: $(DEV)  ## docs/ops.md: every op, ruled, pinned or unknown
+	$(BIN)/python -m tests.op_table
 
 lint: $(DEV) links  ## ruff and strict mypy
 	$(BIN)/ruff check .

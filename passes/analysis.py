@@ -12,7 +12,17 @@ from compressor.errors import GraphError
 from compressor.graph_copy import subgraphs_of
 from compressor.passes.labels import Labels, fixed, is_fixed
 from compressor.passes.nested import all_graphs, all_nodes
-from compressor.passes.op_rules import OP_RULES, AxisLabels, Cause, LabelState, RuleContext, known_shapes, rule_name
+from compressor.passes.op_rules import (
+    OP_RULES,
+    AxisLabels,
+    Cause,
+    LabelState,
+    OpRule,
+    RuleContext,
+    known_shapes,
+    rule_name,
+)
+from compressor.passes.ops.pinned import pinned
 from compressor.passes.probe import Probe, probe_twice
 from compressor.passes.spaces import Space, build_spaces
 
@@ -117,15 +127,21 @@ def _start(state: LabelState, length: int) -> Labels:
 def _visit(ctx: RuleContext, probe: Probe) -> None:
     node = ctx.node
     bodies = list(subgraphs_of(node))
+    rule = OP_RULES.find(rule_name(node))
     seen = False
-    if not (known_shapes(node.inputs, probe) and known_shapes(node.outputs, probe)):
+    if rule is None:
+        ctx.pin_all(f"op {rule_name(node)} has no rule")
+    elif rule is pinned:
+        rule(ctx)
+    elif not (known_shapes(node.inputs, probe) and known_shapes(node.outputs, probe)):
         ctx.pin_all("shapes are not known before run time")
     elif bodies and not all(_known_inside(body, probe) for body in bodies):
         ctx.pin_all("shapes inside its body are not known before run time")
     elif not bodies and all(_fixed_input(ctx, slot) for slot in range(len(node.inputs))) and _stays_fixed(node, probe):
         ctx.output_fixed()
     else:
-        seen = _run_rule(ctx)
+        _run_rule(ctx, rule)
+        seen = True
     if not seen:
         for body in bodies:
             _pin_captured(ctx, body)
@@ -148,11 +164,7 @@ def _stays_fixed(node: gs.Node, probe: Probe) -> bool:
     return all(probe.dtypes.get(tensor.name) not in _FLOATS for tensor in node.outputs)
 
 
-def _run_rule(ctx: RuleContext) -> bool:
-    rule = OP_RULES.find(rule_name(ctx.node))
-    if rule is None:
-        ctx.pin_all(f"op {rule_name(ctx.node)} has no rule")
-        return False
+def _run_rule(ctx: RuleContext, rule: OpRule) -> None:
     ctx.state.blame(Cause(ctx.node.name, ctx.node.op, JOINED, ctx.index))
     try:
         rule(ctx)
@@ -162,7 +174,6 @@ def _run_rule(ctx: RuleContext) -> bool:
             where=f"node {ctx.node.name!r} ({ctx.node.op})",
             fix="Check the model with onnx.checker; if it is valid, please report it.",
         ) from error
-    return True
 
 
 def _pin_captured(ctx: RuleContext, body: gs.Graph) -> None:

@@ -180,7 +180,7 @@ class ShapeEngine:
             value = self.facts.values.get(name)
             if value is not None:
                 if name not in self.known:
-                    self.known[name] = onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
+                    self.known[name] = onnx.numpy_helper.from_array(np.asarray(value, order="C"), name)
                 known[name] = self.known[name]
         return types, known
 

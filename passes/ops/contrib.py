@@ -65,12 +65,6 @@ def skip_norm(ctx: RuleContext) -> None:
     ctx.output(list(total), 3)
 
 
-@OP_RULES.register(_MS + "EmbedLayerNormalization")
-def embed_norm(ctx: RuleContext) -> None:
-    """Tables of words, positions and segments, gamma and beta: vocabularies and width stay."""
-    ctx.pin_all("a fused normalisation runs over the width; rows are looked up at run time")
-
-
 @OP_RULES.register(_MS + "RotaryEmbedding")
 def rotary(ctx: RuleContext) -> None:
     """x [B, H, S, D] or [B, S, H*D], position_ids, cos and sin [max, D/2]."""

@@ -224,9 +224,3 @@ def scatter_nd(ctx: RuleContext) -> None:
     for own, theirs in zip(x[depth:], updates[lead:], strict=True):
         ctx.unify(own, theirs)
     ctx.output(x)
-
-
-@OP_RULES.register("GatherElements", "ScatterElements", "Scatter")
-def elements(ctx: RuleContext) -> None:
-    """Every element is addressed: all axes stay."""
-    ctx.pin_all(f"{ctx.node.op} addresses single elements")

@@ -95,18 +95,6 @@ def center_crop_pad(ctx: RuleContext) -> None:
     ctx.output(x)
 
 
-@OP_RULES.register("Compress")
-def compress(ctx: RuleContext) -> None:
-    """Indices are chosen at run time."""
-    ctx.pin_all("Compress chooses indices by a condition")
-
-
-@OP_RULES.register("Bernoulli", "RandomNormalLike", "RandomUniformLike")
-def random_like(ctx: RuleContext) -> None:
-    """Draws depend on the number of elements before them, so nothing may go."""
-    ctx.pin_all("random draws are counted through the whole tensor")
-
-
 @OP_RULES.register("TensorScatter")
 def tensor_scatter(ctx: RuleContext) -> None:
     """A cache updated along its sequence axis; the other axes are shared with the update."""

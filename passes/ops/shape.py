@@ -142,12 +142,6 @@ def shape_data(ctx: RuleContext) -> None:
     ctx.output_fixed()
 
 
-@OP_RULES.register("EyeLike", "OneHot", "NonZero")
-def positions(ctx: RuleContext) -> None:
-    """As many results as inputs, none of which can be told from its label."""
-    ctx.pin_all(f"{ctx.node.op} returns positions")
-
-
 @OP_RULES.register("DepthToSpace")
 def depth_to_space(ctx: RuleContext) -> None:
     """Channels as (block, block, C') or (C', block, block): the blocks become space and stay."""

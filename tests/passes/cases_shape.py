@@ -96,7 +96,7 @@ _DATA = [
          "d": i64(10), "k": f32([0, 1])}, "tokens", "int64[N] i", free={"w:1": 8},
          pinned={"w:0": "joined with an axis that is fixed (MatMul 'h')"}),
     Case("NonZero", "h = MatMul(x, w)\nn = NonZero(h)\nk = Shape(n)\nf = Cast<to=1>(k)\nt = ReduceSum(f)\n"
-         "g = MatMul(h, v)\ny = Add(g, t)", {"w": (6, 8), "v": (8, 5)}, "", pinned={"w:1": "shapes are not known"}),
+         "g = MatMul(h, v)\ny = Add(g, t)", {"w": (6, 8), "v": (8, 5)}, "", pinned={"w:1": "returns positions"}),
 ]  # fmt: skip
 
 CASES = [*_VIEWS, *_FLATTEN, *_RESHAPE, *_COPIES, *_DATA]

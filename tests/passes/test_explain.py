@@ -32,7 +32,7 @@ def test_from_the_graph_output_through_ops() -> None:
 def test_an_op_without_a_rule() -> None:
     body = "h = MatMul(x, w)\ng = MatMul(h, v)\nu = odd.Odd(g)\ny = Neg(x)"
     found = _fixed(analysed(body, {"w": (6, 8), "v": (8, 4)}, domains=("odd",)))
-    assert found["v:1"].sentence == "fixed: shapes are not known before run time (Odd 'u') <- MatMul 'g'"
+    assert found["v:1"].sentence == "fixed: op odd::Odd has no rule (Odd 'u') <- MatMul 'g'"
     assert "w:1" not in found
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from tests.fuzz import cases_options
 from tests.fuzz.case import try_case
 from tests.fuzz.draw import SeededDraw
 from tests.fuzz.mutants import ROOT, TARGETS
@@ -43,7 +44,7 @@ class Check:
 
 def contract_checks() -> Iterator[Check]:
     """The contract over every op rule."""
-    for case in CASES:
+    for case in [*CASES, *cases_options.CASES]:
         yield Check(f"contract {case}", partial(_try_case, case))
 
 

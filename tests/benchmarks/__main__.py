@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.benchmarks import kept, resnet20, speed
+from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.report import load_average, save
+from tests.benchmarks.resnet20 import run as run_resnet20
+from tests.benchmarks.speed import run as run_speed
 
-BENCHMARKS: dict[str, Callable[[Console], object]] = {"kept": kept.run, "resnet20": resnet20.run, "speed": speed.run}
+BENCHMARKS: dict[str, Callable[[Console], object]] = {"kept": run_kept, "resnet20": run_resnet20, "speed": run_speed}
 
 
 def main() -> int:

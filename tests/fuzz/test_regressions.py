@@ -57,18 +57,25 @@ def test_a_mean_that_drops_its_axis_leaves_the_next_one_alone() -> None:
         prove(analysis, atoms)
 
 
-def test_rows_of_an_axis_of_variable_length_are_not_told_apart() -> None:
-    """Batch and channels in one axis: which channel stands third from the end depends on nothing but the size."""
-    body = """
-    h = MatMul(x, w)
-    flat = Reshape(h, all)
-    part = Slice(flat, start, end, zero)
-    o = Reshape(part, rows)
-    y = MatMul(o, v)
-    """
-    weights: Weights = {"w": (3, 4), "v": (4, 2), "all": _i(-1), "start": _i(-8), "end": _i(2**31), "zero": _i(0),
-               "rows": _i(-1, 4)}  # fmt: skip
-    analysis = analysed(body, weights, inputs="float[N, 3] x")
+@pytest.mark.parametrize(
+    "pick",
+    [
+        "part = Slice(flat, start, end, zero)",
+        "part = Gather(flat, last)",
+        "part = Pad(flat, margins)",
+        "part = Concat<axis=0>(flat, more)",
+        "part, rest = Split<num_outputs=2>(flat)",
+    ],
+)
+def test_rows_of_an_axis_of_variable_length_are_not_told_apart(pick: str) -> None:
+    """Batch and channels in one axis: which channel stands eighth from the end, the size decides."""
+    body = f"h = MatMul(x, w)\nflat = Reshape(h, all)\n{pick}\no = Reshape(part, rows)\ny = MatMul(o, v)"
+    given: Weights = {"start": _i(-8), "end": _i(2**31), "zero": _i(0), "last": _i(-4, -3, -2, -1),
+                      "margins": _i(4, 0), "more": (4,)}  # fmt: skip
+    used = {name: value for name, value in given.items() if name in pick.replace("(", " ").replace(",", " ")}
+    analysis = analysed(
+        body, {"w": (3, 4), "v": (4, 2), "all": _i(-1), "rows": _i(-1, 4), **used}, inputs="float[N, 3] x"
+    )
     assert free_indices(analysis, "w", 1) == 0
     assert "variable length" in reasons(analysis)["w:1"]
 

@@ -100,7 +100,8 @@ class Explainer:
         above, group = self._above(cause.node, length)
         if not above:
             return steps, str(cause), f"{JOINED} ({op})"
-        return [*above, *steps], f"joined with {above[0].text} at {steps[0].text}", f"joined with {group}"
+        origin = above[0].text if above[0].node < 0 else f"an axis that stays: {above[0].text}"
+        return [*above, *steps], f"joined with {origin} at {steps[0].text}", f"joined with {group}"
 
     def _path(self, node: int, pinned: int, cause: Cause) -> list[int]:
         if cause.node == node:

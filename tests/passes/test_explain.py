@@ -57,6 +57,9 @@ def test_a_join_with_positions_names_what_made_them() -> None:
     found = _fixed(analysed(body, {"w": (8, 3, 2, 2), "s": np.array([0, 8, -1]), "p": (8, 16), "v": (8, 5)},
                             inputs="float[2, 3, 5, 5] x"))  # fmt: skip
     assert found["p:1"].sentence == ("fixed: a convolution slides over this axis (Conv 'h') <- Reshape 'r' <- Add 'a'")
+    assert found["p:1"].reason == (
+        "joined with an axis that stays: a convolution slides over this axis (Conv 'h') at Add 'a'"
+    )
     assert found["p:1"].group == "joined with an axis that stays: a convolution slides over this axis (Conv)"
 
 

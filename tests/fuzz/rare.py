@@ -115,7 +115,8 @@ def neighbours(b: Builder, v: Value) -> Value:
     op = b.draw.pick(["LRN", "LpNormalization", "MeanVarianceNormalization"])
     if op == "LpNormalization" or v.rank != 4:
         return b.unary("LpNormalization", v, axis=b.draw.pick([-1, 1]), p=2)
-    return b.unary(op, v, **({"size": 3} if op == "LRN" else {}))
+    # Left out, onnx's checker cannot read its own default of these axes.
+    return b.unary(op, v, **({"size": 3} if op == "LRN" else {"axes": [0, 2, 3]}))
 
 
 def triangle(b: Builder, v: Value) -> Value:

@@ -19,6 +19,7 @@ from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
 from compressor.passes.cost import CostModel
+from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.labels import Labels
 from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
 from compressor.passes.rewrite import remove_atoms
@@ -46,6 +47,7 @@ class Loaded:
     path: Path
     files: tuple[Path, ...]
     digest: str
+    original: gs.Graph
     analysis: Analysis
     cost: CostModel
 
@@ -73,8 +75,10 @@ def load_model(path: PathLike) -> Loaded:
         GraphError: its shapes cannot be inferred.
     """
     graph = read(path)
-    analysis = analyse(normalize(graph))
-    return Loaded(Path(path), (Path(path), *data_files(graph)), digest(graph), analysis, CostModel(analysis))
+    original = normalize(graph)
+    analysis = analyse(fold_shuffles(original))
+    files = (Path(path), *data_files(graph))
+    return Loaded(Path(path), files, digest(graph), original, analysis, CostModel(analysis))
 
 
 def compress(
@@ -177,9 +181,9 @@ def verify_files(
 def _prove(
     loaded: Loaded, analysis: Analysis, atoms: Labels, pruned: gs.Graph, inputs: int, seed: int, progress: Progress
 ) -> Verification:
-    """Pruned equals masked; where groups were aligned first, that this changed nothing as well."""
-    if analysis is not loaded.analysis:
-        verify_same(loaded.analysis, analysis.graph, seed=seed)
+    """Pruned equals masked; where shuffles were folded or groups aligned first, that this changed nothing as well."""
+    if analysis.graph is not loaded.original:
+        verify_same(analysis, loaded.original, seed=seed)
     return verify_removal(
         analysis, atoms, pruned, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
     )

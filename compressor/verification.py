@@ -100,9 +100,9 @@ def verify_same(analysis: Analysis, other: gs.Graph, *, seed: int = 0) -> None:
             error, tolerance = difference(actual[name], value, name)
             if error > tolerance:
                 raise VerificationError(
-                    f"reordering channels inside groups changed the function by {error:.2g} of the output",
+                    f"folding shuffles or aligning groups changed the function by {error:.2g} of the output",
                     where=f"output {name!r}",
-                    fix="Nothing was written. Pass --no-align-groups, and please report the model.",
+                    fix="Nothing was written; please report the model.",
                 )
 
 

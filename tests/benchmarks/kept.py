@@ -13,6 +13,7 @@ from compressor.model_io import from_proto
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.cost import CostModel
+from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.rewrite import remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
 from compressor.passes.selection import Options, Target, select
@@ -71,7 +72,7 @@ def run(console: Console) -> list[dict[str, Any]] | None:
 
 def kept_shares(name: str) -> tuple[float | None, float]:
     """Shares of parameters kept without and with the spaces that a normalisation runs over."""
-    analysis = analyse(normalize(from_proto(source.load(name))))
+    analysis = analyse(fold_shuffles(normalize(from_proto(source.load(name)))))
     hard = None if all(space.soft for space in analysis.spaces) else _kept(analysis, Options())
     return hard, _kept(analysis, Options(allow_width=True))
 

@@ -18,6 +18,7 @@ from compressor.model_io import from_proto
 from compressor.normalize import normalize
 from compressor.passes.analysis import analyse
 from compressor.passes.cost import CostModel
+from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.rewrite import remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
 from compressor.passes.selection import Options, Target, select
@@ -75,7 +76,7 @@ def measure(name: str, repeats: int) -> Seconds:
 
 
 def _prune(graph: gs.Graph, seconds: Seconds) -> None:
-    analysis = _timed(seconds.analyse, lambda: analyse(graph))
+    analysis = _timed(seconds.analyse, lambda: analyse(fold_shuffles(graph)))
 
     def choose() -> Any:
         scores = CRITERIA.get("l1")(ScoreContext(analysis, 0))

@@ -92,6 +92,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.criteria*": Floor.ANALYSIS,
     "compressor.passes.apply_plan": Floor.REWRITE,
     "compressor.passes.dead_nodes": Floor.REWRITE,
+    "compressor.passes.fold_shuffles": Floor.REWRITE,
     "compressor.passes.group_alignment": Floor.REWRITE,
     "compressor.passes.masking": Floor.REWRITE,
     "compressor.passes.rewrite": Floor.REWRITE,

@@ -56,7 +56,7 @@ def test_what_is_no_permutation_of_one_axis_stays(perm: list[int], split: list[i
 
 
 def test_a_chain_that_someone_reads_in_the_middle_stays() -> None:
-    weights = {
+    weights: Weights = {
         "W": (12, 3, 1, 1),
         "V": (5, 12, 1, 1),
         "split": np.array([0, 3, 4, 4, 4]),

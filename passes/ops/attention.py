@@ -10,6 +10,8 @@ from compressor.passes.labels import Labels, fixed
 from compressor.passes.op_rules import OP_RULES, RuleContext
 from compressor.passes.rewrite_rules import REWRITES, RewriteContext
 
+BATCH = "queries, keys and values share their batch"
+
 
 def _heads(ctx: RuleContext, slot: int, count_name: str) -> Heads:
     x = ctx.labels(slot)
@@ -24,14 +26,12 @@ def attention(ctx: RuleContext) -> None:
     result = tie(ctx, query, key, value)
     for slot in range(3):
         ctx.pin(ctx.labels(slot)[2 if four else 1], "attention runs over positions")
+        ctx.pin(ctx.labels(slot)[0], BATCH)
     if ctx.has(3):
         pin_mask(ctx, 3, query.head)
     for slot, own in ((4, key), (5, value)):
         if ctx.has(slot):
-            cache = ctx.labels(slot)
-            ctx.unify(cache[1], own.head)
-            ctx.unify(cache[3], own.width)
-            ctx.pin(cache[2], "attention runs over positions")
+            tie_cache(ctx, slot, own)
     ctx.contract(0, 3 if four else 2)
     batch, positions = ctx.labels(0)[0], fixed(ctx.out_shape()[2 if four else 1])
     ctx.macs(2 * ctx.shape(0)[2 if four else 1] * ctx.shape(1)[2 if four else 1], batch, query.head, result.width)
@@ -43,10 +43,19 @@ def attention(ctx: RuleContext) -> None:
         ctx.output([batch, query.head, *(fixed(size) for size in ctx.out_shape(3)[2:])], 3)
 
 
+def tie_cache(ctx: RuleContext, slot: int, own: Heads) -> None:
+    """Keys or values of earlier positions, [B, H, P, D]."""
+    cache = ctx.labels(slot)
+    ctx.pin(cache[0], BATCH)
+    ctx.unify(cache[1], own.head)
+    ctx.pin(cache[2], "attention runs over positions")
+    ctx.unify(cache[3], own.width)
+
+
 def pin_mask(ctx: RuleContext, slot: int, heads: Labels) -> None:
     """A mask or bias [.., heads or 1, S, L]: positions stay, heads follow."""
     mask = ctx.labels(slot)
-    for labels in mask[-2:]:
+    for labels in (*mask[:-3], *mask[-2:]):
         ctx.pin(labels, "attention runs over positions")
     if len(mask) >= 3 and mask[-3].size == heads.size and heads.size > 1:
         ctx.unify(mask[-3], heads)
@@ -67,7 +76,10 @@ def rewrite_attention(ctx: RewriteContext) -> None:
 
 
 def tie_rotary(ctx: RuleContext, width: Labels, rotary: int, caches: tuple[int, ...]) -> None:
-    """The two coordinates that turn together go together, and with their angle."""
+    """The two coordinates that turn together go together, and with their angle; batch and positions stay."""
+    x = ctx.labels(0)
+    for labels in (x[0], x[2 if len(x) == 4 else 1]):
+        ctx.pin(labels, "angles are looked up by position")
     turned = width[: rotary or width.size]
     half = turned.size // 2
     interleaved = ctx.attr("interleaved", 0)

@@ -7,7 +7,7 @@ import numpy as np
 from compressor.passes.heads import Heads, kept_heads, tie
 from compressor.passes.labels import Labels, fixed
 from compressor.passes.op_rules import OP_RULES, RuleContext
-from compressor.passes.ops.attention import pin_mask, rewrite_rotary, tie_rotary
+from compressor.passes.ops.attention import BATCH, pin_mask, rewrite_rotary, tie_cache, tie_rotary
 from compressor.passes.ops.conv import rewrite_conv, tie_conv
 from compressor.passes.ops.elementwise import broadcast
 from compressor.passes.ops.matmul import gemm
@@ -108,11 +108,9 @@ def _finish(
 ) -> None:
     for slot, own in zip(caches, (key, value), strict=True):
         if ctx.has(slot):
-            cache = ctx.labels(slot)
-            ctx.unify(cache[1], own.head)
-            ctx.unify(cache[3], own.width)
-            ctx.pin(cache[2], "attention runs over positions")
+            tie_cache(ctx, slot, own)
     for slot in range(3):
+        ctx.pin(ctx.labels(slot)[0], BATCH)
         ctx.pin(ctx.labels(slot)[1], "attention runs over positions")
     ctx.contract(0, 2)
     batch = ctx.labels(0)[0]
@@ -184,6 +182,7 @@ def packed_attention(ctx: RuleContext) -> None:
             ctx.pin(labels, "attention runs over positions")
     if ctx.has(5):
         pin_mask(ctx, 5, query.head)
+    ctx.pin(x[0], BATCH)
     ctx.pin(x[1], "attention runs over positions")
     ctx.contract(1, 0)
     ctx.contract(1, 1)  # inside, the widths of query and key are summed over

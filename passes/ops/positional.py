@@ -16,9 +16,9 @@ def _pin(ctx: RuleContext, slot: int, axes: range | list[int], why: str) -> None
 
 @OP_RULES.register("GridSample", "MaxUnpool")
 def grid_sample(ctx: RuleContext) -> None:
-    """X [N, C, ...] is sampled at positions: N and C pass."""
+    """X [N, C, ...] is sampled at positions of its own for each of N: C passes."""
     x = ctx.labels(0)
-    _pin(ctx, 0, range(2, len(x)), "positions of this axis are sampled")
+    _pin(ctx, 0, [0, *range(2, len(x))], "positions of this axis are sampled")
     _pin(ctx, 1, range(ctx.rank(1)), "positions to sample at")
     if ctx.node.op == "MaxUnpool":
         _pin(ctx, 0, [0, 1], "positions count through the whole tensor")
@@ -106,6 +106,8 @@ def tensor_scatter(ctx: RuleContext) -> None:
             ctx.pin(new, "positions of a cache")
         else:
             ctx.unify(own, new)
+    if ctx.has(2):
+        ctx.pin(cache[0], "each of the batch is written at a place of its own")
     ctx.output(cache)
 
 
@@ -127,9 +129,10 @@ def deform_conv(ctx: RuleContext) -> None:
     group, offsets = ctx.attr("group", 1), ctx.attr("offset_group", 1)
     for slot in (0, 1):
         _pin(ctx, slot, [2, 3], "a convolution slides over this axis")
+    _pin(ctx, 0, [0], "each of the batch has offsets of its own")
     for slot in (2, 4):
         if ctx.has(slot):
-            _pin(ctx, slot, range(1, ctx.rank(slot)), "offsets of a deformable convolution")
+            _pin(ctx, slot, range(ctx.rank(slot)), "offsets of a deformable convolution")
     if group > 1 or offsets > 1:
         ctx.pin(x[1], "deformable convolution in groups")
         for labels in w[:2]:

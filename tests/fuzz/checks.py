@@ -21,9 +21,12 @@ from tests.fuzz.sideways import check_sideways
 from tests.passes.op_case import Case
 from tests.passes.test_op_contract import CASES, test_pruned_equals_masked
 
-# Tests without arguments that take a fraction of a second each.
-_MODULES = ("tests.passes.test_control_flow", "tests.passes.test_rewrite", "tests.passes.test_split_merge",
-            "tests.passes.test_shape_patch", "tests.fuzz.test_regressions", "tests.fuzz.test_known")  # fmt: skip
+# Tests that take a fraction of a second each.
+_MODULES = (
+    "tests.passes.test_control_flow", "tests.passes.test_rewrite", "tests.passes.test_split_merge",
+    "tests.passes.test_shape_patch", "tests.passes.test_networks", "tests.fuzz.test_regressions",
+    "tests.fuzz.test_known",
+)  # fmt: skip
 _FILES = {str(ROOT / path): path for path in TARGETS}
 
 
@@ -57,13 +60,27 @@ def _try_case(case: Case) -> None:
 
 
 def module_checks() -> Iterator[Check]:
-    """Tests of single mechanisms."""
+    """Tests of single mechanisms, once for each set of parameters."""
     for name in _MODULES:
         module = importlib.import_module(name)
         for test, function in vars(module).items():
-            own = test.startswith("test_") and getattr(function, "__module__", "") == name
-            if own and not inspect.signature(function).parameters:
-                yield Check(f"{name}.{test}", function)
+            if test.startswith("test_") and getattr(function, "__module__", "") == name:
+                for number, given in enumerate(_parameters(function)):
+                    yield Check(f"{name}.{test}-{number}", partial(function, **given))
+
+
+def _parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
+    """What pytest would call the function with; nothing when it wants a fixture."""
+    sets: list[dict[str, Any]] = [{}]
+    for mark in getattr(function, "pytestmark", []):
+        if mark.name in ("slow", "zoo"):
+            return []
+        if mark.name == "parametrize":
+            names = mark.args[0].split(",") if isinstance(mark.args[0], str) else list(mark.args[0])
+            values = [value if len(names) > 1 else (value,) for value in mark.args[1]]
+            sets = [{**given, **dict(zip(map(str.strip, names), v, strict=True))} for given in sets for v in values]
+    wanted = set(inspect.signature(function).parameters)
+    return [given for given in sets if wanted == set(given)]
 
 
 def graph_checks(count: int, seed: int) -> Iterator[Check]:

@@ -1,7 +1,7 @@
 """The op contract's graphs with channels on every axis: batch, positions and pixels that could go, too.
 
 An op rule that forgets to pin an axis is not noticed as long as that axis is one of the graph's inputs.
-So every input is mixed along each of its axes first, by a square weight of its own.
+So whatever the op reads, and whatever it gives, is mixed along each of its axes by a square weight of its own.
 """
 
 from __future__ import annotations
@@ -21,29 +21,42 @@ from tests.passes.op_case import Case
 _SIZES = (3, 5, 4, 6)  # of symbolic dimensions, in the order of their appearance
 
 
-def sideways(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A model of static sizes whose float inputs are mixed along every axis."""
+def sideways(proto: onnx.ModelProto, op: str) -> onnx.ModelProto:
+    """A model of static sizes in which all float tensors that ``op`` reads and gives are mixed along every axis."""
     twin = onnx.ModelProto()
     twin.CopyFrom(proto)
     sizes: dict[str, int] = {}
-    nodes: list[onnx.NodeProto] = []
     for value in twin.graph.input:
-        tensor = value.type.tensor_type
-        for dim in tensor.shape.dim:
+        for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
                 dim.dim_value = sizes.setdefault(dim.dim_param, _SIZES[len(sizes) % len(_SIZES)])
-        if tensor.elem_type == TensorProto.FLOAT:
-            shape = [dim.dim_value for dim in tensor.shape.dim]
-            outside = f"{value.name}_outside"
-            nodes += _mix(twin.graph, outside, value.name, shape)
-            value.name = outside
-    nodes += list(twin.graph.node)
+    probe = analyse(from_proto(twin)).probes[0]
+    stored = {weight.name for weight in twin.graph.initializer}
+
+    def mixes(name: str) -> bool:
+        return name not in stored and bool(probe.shapes.get(name)) and probe.dtypes.get(name) == TensorProto.FLOAT
+
+    nodes: list[onnx.NodeProto] = []
+    for node in twin.graph.node:
+        if op.rpartition("::")[2] != node.op_type:
+            nodes.append(node)
+            continue
+        for slot, name in enumerate(node.input):
+            if mixes(name):
+                node.input[slot] = f"{node.name}_in{slot}"
+                nodes += _mix(twin.graph, name, node.input[slot], probe.shapes[name])
+        nodes.append(node)
+        for slot, name in enumerate(node.output):
+            if mixes(name):
+                node.output[slot] = f"{node.name}_out{slot}"
+                nodes += _mix(twin.graph, node.output[slot], name, probe.shapes[name])
+    ordered = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del twin.graph.node[:]
-    twin.graph.node.extend(nodes)
+    twin.graph.node.extend(ordered)
     return twin
 
 
-def _mix(graph: onnx.GraphProto, source: str, result: str, shape: list[int]) -> list[onnx.NodeProto]:
+def _mix(graph: onnx.GraphProto, source: str, result: str, shape: tuple[int, ...]) -> list[onnx.NodeProto]:
     rng, nodes, at = np.random.default_rng(len(shape)), [], source
     for axis, size in enumerate(shape):
         if size == 1:
@@ -71,7 +84,7 @@ def check_sideways(case: Case) -> None:
     """
     proto = model(case.body, case.weights, inputs=case.inputs, outputs=case.outputs, opset=case.opset,
                   domains=case.domains)  # fmt: skip
-    mixed = sideways(proto)
+    mixed = sideways(proto, case.op)
     run_original(mixed)
     analysis = analyse(from_proto(mixed))
     check_labels(analysis)

@@ -87,7 +87,8 @@ class ShapeEngine:
             return False
         inputs = [values[name] if name else None for name in names]
         try:
-            results = self._run(node, inputs)
+            with np.errstate(all="ignore"):  # log(0) in a position formula is the model's business
+                results = self._run(node, inputs)
         except EVALUATION_ERRORS:
             return False
         if results is None or any(result.size > _VALUE_LIMIT for result in results):

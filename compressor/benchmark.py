@@ -11,7 +11,7 @@ from compressor.backends.comparison import Comparison
 from compressor.backends.inputs import index_bounds, random_feeds
 from compressor.backends.timing import compare
 from compressor.errors import UsageError
-from compressor.model_io import read, to_proto
+from compressor.model_io import outline, read
 from compressor.targets import PathLike
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -58,7 +58,7 @@ def feeds_for(path: Path, *, backend: str, batch: int, dims: Mapping[str, int] |
     graph = read(path)
     with get_backend(backend).open(path) as session:
         return random_feeds(
-            session.inputs, seed=seed, batch=batch, dims=dict(dims or {}), bounds=index_bounds(to_proto(graph))
+            session.inputs, seed=seed, batch=batch, dims=dict(dims or {}), bounds=index_bounds(outline(graph))
         )
 
 

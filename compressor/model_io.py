@@ -23,7 +23,7 @@ from compressor.digest import digest
 from compressor.errors import ModelFileError
 from compressor.external_data import ExternalData
 from compressor.file_kind import what_it_is
-from compressor.graph_export import export_model, tensor_message
+from compressor.graph_export import export_model, tensor_header, tensor_message
 from compressor.graph_import import import_model
 from compressor.model_check import check_model
 from compressor.model_writer import data_path, write_files
@@ -71,6 +71,13 @@ def to_proto(graph: Any) -> onnx.ModelProto:
         fix = "Write it to a file instead: model_io.write puts the weights beside the model."
         raise ModelFileError("the model is larger than 2 GiB, which one message cannot hold", where=graph.name, fix=fix)
     model.graph.initializer.extend([tensor_message(constant) for constant in constants])
+    return model
+
+
+def outline(graph: Any) -> onnx.ModelProto:
+    """The model with names, types and shapes of its weights, and none of their values."""
+    model, constants = export_model(graph)
+    model.graph.initializer.extend([tensor_header(constant) for constant in constants])
     return model
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from compressor.backends.base import Array, get_backend
+from compressor.backends.base import Array, Session, get_backend
 from compressor.backends.inputs import index_bounds, random_feeds
 from compressor.errors import GraphError, VerificationError
-from compressor.model_io import to_proto
+from compressor.model_io import outline, to_proto, write
 from compressor.passes.analysis import Analysis
 from compressor.passes.labels import Labels
 from compressor.passes.masking import mask_atoms
+from compressor.passes.nested import all_nodes
 from compressor.passes.rewrite import removal_of
 
 BACKEND = "onnxruntime-cpu"
@@ -23,6 +27,7 @@ BACKEND = "onnxruntime-cpu"
 # networks tried; a wrong cut is off by 1e-2 or more.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 _INTEGER_TOLERANCE = 0.0
+_MESSAGE_BYTES = 1_900_000_000  # a protobuf message holds 2 GiB
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,11 @@ def verify_removal(
         VerificationError: they differ; names the first tensor that does.
         GraphError: the original itself gives no finite output to compare.
     """
-    masked, candidate = to_proto(mask_atoms(analysis, atoms)), to_proto(pruned)
-    backend = get_backend(BACKEND)
+    masked = mask_atoms(analysis, atoms)
     sizes = [probe.sizes for probe in analysis.probes][: 2 if analysis.probes[0].sizes else 1]
-    bounds = index_bounds(to_proto(analysis.graph)) if _has_integers(analysis.graph) else {}
+    bounds = index_bounds(outline(analysis.graph)) if _has_integers(analysis.graph) else {}
     worst, loosest, rounds = 0.0, 0.0, max(inputs, len(sizes))
-    with backend.open(masked, optimize=False) as left, backend.open(candidate, optimize=False) as right:
+    with opened(masked) as left, opened(pruned) as right:
         for number in range(rounds):
             feeds = random_feeds(left.inputs, seed=seed + number, dims=sizes[number % len(sizes)], bounds=bounds)
             expected, actual = left.run(feeds), right.run(feeds)
@@ -88,12 +92,8 @@ def verify_same(analysis: Analysis, other: gs.Graph, *, seed: int = 0) -> None:
     Raises:
         VerificationError: they do not.
     """
-    backend = get_backend(BACKEND)
-    bounds = index_bounds(to_proto(analysis.graph)) if _has_integers(analysis.graph) else {}
-    with (
-        backend.open(to_proto(analysis.graph), optimize=False) as left,
-        backend.open(to_proto(other), optimize=False) as right,
-    ):
+    bounds = index_bounds(outline(analysis.graph)) if _has_integers(analysis.graph) else {}
+    with opened(analysis.graph) as left, opened(other) as right:
         feeds = random_feeds(left.inputs, seed=seed, dims=analysis.probes[0].sizes, bounds=bounds)
         actual = right.run(feeds)
         for name, value in left.run(feeds).items():
@@ -104,6 +104,22 @@ def verify_same(analysis: Analysis, other: gs.Graph, *, seed: int = 0) -> None:
                     where=f"output {name!r}",
                     fix="Nothing was written; please report the model.",
                 )
+
+
+@contextmanager
+def opened(graph: gs.Graph, extra_outputs: Sequence[str] = ()) -> Iterator[Session]:
+    """A session of a graph; one too large for a message goes through a temporary file."""
+    backend = get_backend(BACKEND)
+    found = {t.name: t for node in all_nodes(graph) for t in node.inputs if isinstance(t, gs.Constant)}
+    if sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in found.values()) < _MESSAGE_BYTES:
+        with backend.open(to_proto(graph), optimize=False, extra_outputs=extra_outputs) as session:
+            yield session
+        return
+    with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+        path = Path(folder) / "model.onnx"
+        write(graph, path)
+        with backend.open(path, optimize=False, extra_outputs=extra_outputs) as session:
+            yield session
 
 
 def _has_integers(graph: gs.Graph) -> bool:
@@ -180,5 +196,5 @@ def _quiet_difference(actual: Array, expected: Array, name: str) -> tuple[float,
 
 
 def _run_all(graph: gs.Graph, inner: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
-    with get_backend(BACKEND).open(to_proto(graph), optimize=False, extra_outputs=inner) as session:
+    with opened(graph, inner) as session:
         return session.run(feeds)

@@ -104,3 +104,13 @@ def test_the_failure_names_output_and_first_tensor_and_asks_for_a_report() -> No
     assert caught.value.where == "output 'y'"
     assert caught.value.fix is not None
     assert "'y'" in caught.value.fix
+
+
+def test_a_model_too_large_for_a_message_is_proven_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = analysed(BODY, WEIGHTS)
+    atoms = analysis.spaces[0].atoms[:3]
+    pruned = remove_atoms(analysis, atoms)
+    within = verify_removal(analysis, atoms, pruned)
+    monkeypatch.setattr("compressor.verification._MESSAGE_BYTES", 16)
+    monkeypatch.setattr("compressor.verification.to_proto", None)
+    assert verify_removal(analysis, atoms, pruned) == within

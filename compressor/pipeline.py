@@ -222,11 +222,12 @@ def _carry_out(
 
 
 def _advice(plan: Plan) -> list[str]:
-    ragged = sum((cut.size - len(cut.removed)) % _BLOCK > 0 for cut in plan.cuts)
+    wide = [cut for cut in plan.cuts if cut.size >= 2 * _BLOCK]  # a handful of heads is no width
+    ragged = sum((cut.size - len(cut.removed)) % _BLOCK > 0 for cut in wide)
     if plan.made_with.get("round_to", 1) != 1 or not ragged:
         return []
     return [
-        f"{ragged} of {len(plan.cuts)} cut spaces keep a number of channels that is no multiple of {_BLOCK}; runtimes"
+        f"{ragged} of {len(wide)} cut spaces keep a number of channels that is no multiple of {_BLOCK}; runtimes"
         f" compute channels in blocks, so where milliseconds matter try --round-to {_BLOCK}"
     ]
 

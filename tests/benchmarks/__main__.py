@@ -1,4 +1,4 @@
-"""The command: `python -m tests.benchmarks [NAME...]`; without a name, all of them."""
+"""The command: `python -m tests.benchmarks [NAME...]`; without a name, all that need no great disk."""
 
 from __future__ import annotations
 
@@ -9,18 +9,30 @@ from collections.abc import Callable
 from rich.console import Console
 
 from tests.benchmarks.kept import run as run_kept
+from tests.benchmarks.peers import run as run_peers
 from tests.benchmarks.report import load_average, save
 from tests.benchmarks.resnet20 import run as run_resnet20
+from tests.benchmarks.scale import run as run_scale
+from tests.benchmarks.scale import run_big
 from tests.benchmarks.speed import run as run_speed
 
-BENCHMARKS: dict[str, Callable[[Console], object]] = {"kept": run_kept, "resnet20": run_resnet20, "speed": run_speed}
+BENCHMARKS: dict[str, Callable[[Console], object]] = {
+    "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
+    "scale7b": run_big,
+}  # fmt: skip
+ON_REQUEST = {"scale7b"}  # 23 GB of disk
 
 
 def main() -> int:
     """Run what is named."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
-    chosen = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(BENCHMARKS)} (default: all but {', '.join(sorted(ON_REQUEST))})",
+    )
+    chosen = parser.parse_args().names or [name for name in BENCHMARKS if name not in ON_REQUEST]
     unknown = [name for name in chosen if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")

@@ -9,15 +9,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "peer-venv"
+from tests.benchmarks import peer_env
+
+FOLDER = peer_env.ROOT / "build" / "peer-venv"
 WORKER = Path(__file__).with_name("peer_worker.py")
 # Without their dependencies, which would fetch another torch. Torchvision gives the model definitions only: its
 # compiled part does not fit every build of torch and is not loaded.
@@ -51,25 +49,7 @@ def python() -> tuple[Path | None, str]:
     """The interpreter of the peer's environment (made if need be), or None and the reason."""
     if importlib.util.find_spec("torch") is None:
         return None, "torch is not installed here"
-    interpreter, stamp = FOLDER / "bin" / "python", FOLDER / "requirements.txt"
-    wanted = "\n".join([*REQUIREMENTS, sysconfig.get_path("purelib")])
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return interpreter, ""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    try:
-        _call(sys.executable, "-m", "venv", str(FOLDER))
-        _call(str(interpreter), "-m", "pip", "install", "--quiet", "--no-deps", *REQUIREMENTS)
-    except (OSError, subprocess.SubprocessError) as error:
-        output = getattr(error, "stderr", None) or str(error)
-        return None, f"its environment cannot be made: {output.strip().splitlines()[-1]}"
-    ours = Path(sysconfig.get_path("purelib", vars={"base": str(FOLDER), "platbase": str(FOLDER)})) / "zz_ours.pth"
-    ours.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")  # after its own: numpy, torch and so on
-    stamp.write_text(wanted, encoding="utf-8")  # last, so that half an environment is made anew
-    return interpreter, ""
-
-
-def _call(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    return peer_env.interpreter(FOLDER, REQUIREMENTS)
 
 
 def prune(interpreter: Path, network: str, repeats: int) -> PeerResult:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -28,21 +29,21 @@ _TIMEOUT_S = 60
 
 
 @dataclass
-class OnnxsimResult:
-    """The route that keeps the fewest parameters among those that give a file.
+class Route:
+    """One way of pruning with onnxsim, and what came of it.
 
     Attributes:
-        route: "python" or "c++", and whether the file was simplified first; None when every route failed.
-        kept: share of the source's parameters.
+        name: "python" or "c++", and whether the file was simplified first.
+        kept: share of the source's parameters; None when there is no result.
         cut: whether pruning removed anything (simplifying alone may, too).
-        seconds: of this route: simplifying and pruning.
-        runs: loads in ONNX Runtime and has the interface of the source; else ``error`` says what is wrong.
+        seconds: simplifying and pruning.
+        runs: loads in ONNX Runtime and has the interface of the source.
         equal: equals its own original with zeros in the removed slices; None where that cannot be told.
         max_error: how far it is from that, relative to the largest output.
-        error: of the last thing that failed.
+        error: what went wrong.
     """
 
-    route: str | None = None
+    name: str
     kept: float | None = None
     cut: bool = False
     seconds: float | None = None
@@ -51,6 +52,25 @@ class OnnxsimResult:
     max_error: float | None = None
     error: str | None = None
 
+    @property
+    def proven(self) -> bool:
+        """Pruned, usable and right."""
+        return self.cut and self.runs and self.equal is True
+
+
+@dataclass
+class OnnxsimResult:
+    """All routes of one network; ``error`` when there are none."""
+
+    routes: list[Route]
+    error: str | None = None
+
+    @property
+    def best(self) -> Route | None:
+        """Of the proven routes, else of all that cut something, else of the rest: the one that keeps the least."""
+        made = [route for route in self.routes if route.kept is not None]
+        return min(made, key=lambda route: (not route.proven, not route.cut, route.kept), default=None)
+
 
 def python() -> tuple[Path | None, str]:
     """The interpreter of onnxsim's environment (made if need be), or None and the reason."""
@@ -58,26 +78,26 @@ def python() -> tuple[Path | None, str]:
 
 
 def prune(interpreter: Path, source: onnx.ModelProto) -> OnnxsimResult:
-    """Cut half of every layer that onnxsim matches, and check what comes out."""
+    """Cut half of every layer that onnxsim matches, by every route, and check what comes out."""
     with tempfile.TemporaryDirectory(prefix="onnxsim-") as name:
         folder = Path(name)
         onnx.save(source, folder / "source.onnx")
         problem = _call(interpreter, folder)
         report = folder / "routes.json"
-        routes = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
-        made = {route: onnx.load(folder / f"{route}.onnx") for route, found in routes.items() if not found["error"]}
-        if not made:
-            errors = [found["error"] for found in routes.values()]
-            return OnnxsimResult(error=problem or errors[0])
-        route = min(made, key=lambda each: _parameters(made[each]))
-        base = onnx.load(folder / f"{route}.base.onnx")
-        parameters = _parameters(made[route])
-        result = OnnxsimResult(
-            route, parameters / _parameters(source), parameters < _parameters(base),
-            routes[route]["simplify_s"] + routes[route]["prune_s"],
-        )  # fmt: skip
-        _check(result, source, base, made[route])
-        return result
+        found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+        return OnnxsimResult([_route(folder, each, found[each], source) for each in found], problem)
+
+
+def _route(folder: Path, name: str, found: dict[str, Any], source: onnx.ModelProto) -> Route:
+    if found["error"]:
+        return Route(name, error=found["error"])
+    base, pruned = (onnx.load(folder / f"{name}{suffix}.onnx") for suffix in (".base", ""))
+    parameters = _parameters(pruned)
+    route = Route(
+        name, parameters / _parameters(source), parameters < _parameters(base), found["simplify_s"] + found["prune_s"]
+    )
+    _check(route, source, base, pruned)
+    return route
 
 
 def _call(interpreter: Path, folder: Path) -> str | None:
@@ -98,16 +118,16 @@ def _parameters(model: onnx.ModelProto) -> int:
     return sum(parameter_sizes(normalize(from_proto(model))).values())
 
 
-def _check(result: OnnxsimResult, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
+def _check(route: Route, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
     for side in ("input", "output"):
         want, have = (_interface(getattr(model.graph, side)) for model in (source, pruned))
         if want != have:
-            result.error = f"{side}s were {want} and are {have}"
+            route.error = f"{side}s were {want} and are {have}"
             return
     try:
-        _compare(result, source, base, pruned)
+        _compare(route, source, base, pruned)
     except (CompressorError, NotABlockError) as error:
-        result.error = " ".join(str(error).split())[:200]
+        route.error = " ".join(str(error).split())[:200]
 
 
 def _interface(values: object) -> list[tuple[str, int, list[int | str]]]:
@@ -117,19 +137,19 @@ def _interface(values: object) -> list[tuple[str, int, list[int | str]]]:
     ]
 
 
-def _compare(result: OnnxsimResult, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
+def _compare(route: Route, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
     """Run it at two sets of sizes where dimensions are symbolic, beside its masked original."""
     sizes = [probe.sizes for probe in analyse(normalize(from_proto(source))).probes][:2]
     bounds = index_bounds(source)
     with open_model(pruned, optimize=False) as right:
         feeds = [random_feeds(right.inputs, seed=0, dims=each, bounds=bounds) for each in sizes]
         outputs = [right.run(each) for each in feeds]
-    result.runs = True
+    route.runs = True
     with open_model(masked(base, pruned), optimize=False) as left:
         errors = [
             difference(actual[name], value, name)
             for each, actual in zip(feeds, outputs, strict=True)
             for name, value in left.run(each).items()
         ]
-    result.max_error = max(error for error, _ in errors)
-    result.equal = all(error <= tolerance for error, tolerance in errors)
+    route.max_error = max(error for error, _ in errors)
+    route.equal = all(error <= tolerance for error, tolerance in errors)

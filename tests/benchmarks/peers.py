@@ -74,9 +74,8 @@ def run(console: Console) -> list[dict[str, Any]] | None:
     for name in (name for network in NETWORKS for name in source.names(f"{network}.")):
         row = _measure(name, onnxsim, torch_pruning)
         table.add_row(name, *_our_cells(row["ours"]), *_onnxsim_cells(row["onnxsim"]), *_torch_cells(row["torch"]))
-        for who in ("ours", "onnxsim"):
-            if row[who] is not None and row[who].error:
-                console.print(f"{who} on {name}: {row[who].error}", soft_wrap=True, markup=False)
+        for problem in _problems(row):
+            console.print(problem, soft_wrap=True, markup=False)
         rows.append(row)
         gc.collect()
     show(console, table)
@@ -95,6 +94,17 @@ def _measure(name: str, onnxsim: Path | None, torch_pruning: Path | None) -> dic
         "onnxsim": onnxsim_peer.prune(onnxsim, model) if onnxsim else None,
         "torch": _torch(str(torch_pruning), network[3:].removesuffix("-dynaxes")) if has_torch else None,
     }
+
+
+def _problems(row: dict[str, Any]) -> list[str]:
+    """What went wrong, a line each."""
+    ours, onnxsim, torch = row["ours"], row["onnxsim"], row["torch"]
+    lines = [f"ours: {ours.error}"] if ours.error else []
+    if onnxsim is not None:
+        lines += [f"onnxsim: {onnxsim.error}"] if onnxsim.error else []
+        lines += [f"onnxsim ({route.name}): {route.error}" for route in onnxsim.routes if route.error]
+    lines += [f"Torch-Pruning: {torch.error}"] if torch is not None and torch.error else []
+    return [f"{row['network']}: {line}" for line in lines]
 
 
 @functools.cache
@@ -134,12 +144,16 @@ def _our_cells(found: OurResult) -> tuple[str, str, str]:
 def _onnxsim_cells(found: onnxsim_peer.OnnxsimResult | None) -> tuple[str, str, str, str]:
     if found is None:
         return "-", "-", "-", "-"
-    if found.route is None:
+    if found.best is None:
         return "fails", "-", "-", "-"
-    if not found.cut:
-        return "cuts nothing", "yes" if found.runs else "NO", "-", _seconds(found.seconds)
-    proof = {True: "equal", False: "DIFFERS", None: "?"}[found.equal]
-    return _share(found.kept), "yes" if found.runs else "NO", proof, _seconds(found.seconds)
+    if not found.best.cut:
+        return "cuts nothing", "yes" if found.best.runs else "NO", "-", _seconds(found.best.seconds)
+    proof = {True: "equal", False: "DIFFERS", None: "?"}[found.best.equal]
+    broken = sum(route.cut and not route.proven for route in found.routes)
+    return (
+        _share(found.best.kept), "yes" if found.best.runs else "NO",
+        f"{proof}, {broken} of {len(found.routes)} broken" if broken else proof, _seconds(found.best.seconds),
+    )  # fmt: skip
 
 
 def _torch_cells(found: peer.PeerResult | None) -> tuple[str, str]:
@@ -164,20 +178,27 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[str]:
     good = [found for found in ours if not found.error]
     lines = [f"ours: {len(good)} of {len(ours)} pruned and proven{_medians(good)}"]
     if theirs:
-        proven = [found for found in theirs if found.cut and found.runs and found.equal]
-        broken = sum(found.cut and not (found.runs and found.equal) for found in theirs)
-        nothing = sum(not found.cut and found.route is not None for found in theirs)
-        failed = sum(found.route is None for found in theirs)
+        best = [found.best for found in theirs if found.best is not None]
+        proven = [route for route in best if route.proven]
+        broken = sum(route.cut and not route.proven for route in best)
+        nothing = sum(not route.cut for route in best)
         lines.append(
-            f"onnxsim: {len(proven)} of {len(theirs)} pruned and proven{_medians(proven)}; {broken} pruned without "
-            f"proof, {nothing} left as they were, {failed} failed"
+            f"onnxsim: {len(proven)} of {len(theirs)} pruned and proven{_medians(proven)}; {broken} pruned, but broken "
+            f"or without proof, {nothing} left as they were, {len(theirs) - len(best)} failed"
         )
+        for name in sorted({route.name for found in theirs for route in found.routes}):
+            routes = [route for found in theirs for route in found.routes if route.name == name]
+            lines.append(
+                f"  {name} alone: {sum(route.proven for route in routes)} pruned and proven, "
+                f"{sum(route.cut and not route.runs for route in routes)} give a file that does not run, "
+                f"{sum(route.cut and route.equal is False for route in routes)} a wrong one"
+            )
     if torch:
         done = [found for found in torch if not found.error]
         lines.append(f"Torch-Pruning: {len(done)} of {len(torch)} pruned and ran (no proof)")
     lines.append(
         "proof: outputs equal those of the masked original (onnxsim: its own choice of channels, read off its weights, "
-        "the best of four routes); w: width was cut, as nothing else can be"
+        "by the best of four routes); w: width was cut, as nothing else can be"
     )
     return lines
 

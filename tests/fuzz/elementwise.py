@@ -85,10 +85,10 @@ def dead(b: Builder, v: Value) -> Value:
     return v
 
 
-def half_precision(b: Builder, v: Value) -> Value:
-    """Float16 and back: Cast to another float type."""
-    half = b.op("Cast", [v], v.shape, to=11)
-    return b.op("Cast", [half], v.shape, to=1)
+def double_precision(b: Builder, v: Value) -> Value:
+    """Double and back: Cast to another float type."""
+    wide = b.op("Cast", [v], v.shape, to=11)
+    return b.op("Cast", [wide], v.shape, to=1)
 
 
-BLOCKS = (activation, affine, gate, where, power, mean_of_many, dead, half_precision)
+BLOCKS = (activation, affine, gate, where, power, mean_of_many, dead, double_precision)

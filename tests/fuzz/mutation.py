@@ -84,7 +84,7 @@ def run(mutants: Sequence[Mutant], checks: Sequence[Check], most_graphs: int) ->
 
 
 def _is_equivalent(mutant: Mutant) -> bool:
-    return any(mutant.function == function and text in mutant.text for function, text in EQUIVALENT)
+    return any(mutant.function == function and text in f"{mutant.kind} {mutant.text}" for function, text in EQUIVALENT)
 
 
 def _killer(mutant: Mutant, checks: Sequence[Check], most_graphs: int) -> str | None:

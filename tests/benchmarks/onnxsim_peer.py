@@ -85,18 +85,19 @@ def prune(interpreter: Path, source: onnx.ModelProto) -> OnnxsimResult:
         problem = _call(interpreter, folder)
         report = folder / "routes.json"
         found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
-        return OnnxsimResult([_route(folder, each, found[each], source) for each in found], problem)
+        judge = _Judge(source)
+        return OnnxsimResult([_route(folder, each, found[each], judge) for each in found], problem)
 
 
-def _route(folder: Path, name: str, found: dict[str, Any], source: onnx.ModelProto) -> Route:
+def _route(folder: Path, name: str, found: dict[str, Any], judge: _Judge) -> Route:
     if found["error"]:
         return Route(name, error=found["error"])
     base, pruned = (onnx.load(folder / f"{name}{suffix}.onnx") for suffix in (".base", ""))
     parameters = _parameters(pruned)
     route = Route(
-        name, parameters / _parameters(source), parameters < _parameters(base), found["simplify_s"] + found["prune_s"]
+        name, parameters / judge.parameters, parameters < _parameters(base), found["simplify_s"] + found["prune_s"]
     )
-    _check(route, source, base, pruned)
+    judge.check(route, base, pruned)
     return route
 
 
@@ -118,18 +119,6 @@ def _parameters(model: onnx.ModelProto) -> int:
     return sum(parameter_sizes(normalize(from_proto(model))).values())
 
 
-def _check(route: Route, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
-    for side in ("input", "output"):
-        want, have = (_interface(getattr(model.graph, side)) for model in (source, pruned))
-        if want != have:
-            route.error = f"{side}s were {want} and are {have}"
-            return
-    try:
-        _compare(route, source, base, pruned)
-    except (CompressorError, NotABlockError) as error:
-        route.error = " ".join(str(error).split())[:200]
-
-
 def _interface(values: object) -> list[tuple[str, int, list[int | str]]]:
     return [
         (v.name, v.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim])
@@ -137,19 +126,37 @@ def _interface(values: object) -> list[tuple[str, int, list[int | str]]]:
     ]
 
 
-def _compare(route: Route, source: onnx.ModelProto, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
-    """Run it at two sets of sizes where dimensions are symbolic, beside its masked original."""
-    sizes = [probe.sizes for probe in analyse(normalize(from_proto(source))).probes][:2]
-    bounds = index_bounds(source)
-    with open_model(pruned, optimize=False) as right:
-        feeds = [random_feeds(right.inputs, seed=0, dims=each, bounds=bounds) for each in sizes]
-        outputs = [right.run(each) for each in feeds]
-    route.runs = True
-    with open_model(masked(base, pruned), optimize=False) as left:
-        errors = [
-            difference(actual[name], value, name)
-            for each, actual in zip(feeds, outputs, strict=True)
-            for name, value in left.run(each).items()
-        ]
-    route.max_error = max(error for error, _ in errors)
-    route.equal = all(error <= tolerance for error, tolerance in errors)
+class _Judge:
+    """Holds what comes out against the source; dynamic dimensions are tried at two sizes."""
+
+    def __init__(self, source: onnx.ModelProto) -> None:
+        self.parameters = _parameters(source)
+        self._interfaces = [_interface(values) for values in (source.graph.input, source.graph.output)]
+        probes = analyse(normalize(from_proto(source))).probes
+        self._sizes = [probe.sizes for probe in probes][: 2 if probes[0].sizes else 1]
+        self._bounds = index_bounds(source)
+
+    def check(self, route: Route, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
+        """Fill in whether it runs and equals its masked original."""
+        have = [_interface(values) for values in (pruned.graph.input, pruned.graph.output)]
+        if have != self._interfaces:
+            route.error = f"inputs and outputs were {self._interfaces} and are {have}"
+            return
+        try:
+            self._compare(route, base, pruned)
+        except (CompressorError, NotABlockError) as error:
+            route.error = " ".join(str(error).split())[:200]
+
+    def _compare(self, route: Route, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
+        with open_model(pruned, optimize=False) as right:
+            feeds = [random_feeds(right.inputs, seed=0, dims=sizes, bounds=self._bounds) for sizes in self._sizes]
+            outputs = [right.run(each) for each in feeds]
+        route.runs = True
+        with open_model(masked(base, pruned), optimize=False) as left:
+            errors = [
+                difference(actual[name], value, name)
+                for each, actual in zip(feeds, outputs, strict=True)
+                for name, value in left.run(each).items()
+            ]
+        route.max_error = max(error for error, _ in errors)
+        route.equal = all(error <= tolerance for error, tolerance in errors)

@@ -30,11 +30,10 @@ from tests.zoo import source
 from tests.zoo.checks import parameter_sizes
 
 NETWORKS = (
-    "tv_resnet18", "tv_resnet50", "tv_resnext50_32x4d", "tv_regnet_x_400mf", "tv_vgg11_bn", "tv_squeezenet1_1",
-    "tv_inception_v3", "tv_mobilenet_v2", "tv_mobilenet_v2-dynaxes", "tv_mnasnet0_5", "tv_efficientnet_b0",
-    "tv_shufflenet_v2_x0_5", "tv_convnext_tiny", "tv_vit_b_16", "tv_swin_t", "timm_dpn48b", "timm_ese_vovnet19b_dw",
-    "timm_dla34", "timm_cspresnet50", "hf_vit", "hf_bert", "hf_bert-dynaxes", "hf_gpt2", "hf_gpt2-dynaxes", "hf_llama",
-    "hf_llama-dynaxes", "hf_t5", "hf_mistral",
+    "tv_resnet18", "tv_resnet50", "tv_resnext50_32x4d", "tv_regnet_x_400mf", "tv_squeezenet1_1", "tv_mobilenet_v2",
+    "tv_mobilenet_v2-dynaxes", "tv_mnasnet0_5", "tv_efficientnet_b0", "tv_shufflenet_v2_x0_5", "tv_convnext_tiny",
+    "tv_vit_b_16", "tv_swin_t", "timm_dpn48b", "timm_ese_vovnet19b_dw", "timm_dla34", "timm_mobilenetv4_conv_small",
+    "hf_vit", "hf_bert", "hf_bert-dynaxes", "hf_gpt2", "hf_gpt2-dynaxes", "hf_llama", "hf_llama-dynaxes", "hf_t5enc",
 )  # fmt: skip
 
 

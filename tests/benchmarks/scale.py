@@ -132,7 +132,7 @@ def run_big(console: Console) -> dict[str, Any]:
     peaks = ", ".join(f"{key} {value / 2**30:.2f} GiB" for key, value in sampler.peak_bytes.items())
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in (answer.get("seconds") or {}).items())
     console.print(
-        f"7 billion parameters, kept 0.6: {wall_s:.0f} s ({stages}); peaks {peaks}; result {output_bytes:,} B"
+        f"{model.name}, 0.6 of the parameters kept: {wall_s:.0f} s ({stages}); peaks {peaks}; result {output_bytes:,} B"
     )
     console.print(f"limits {BIG_LIMIT_S} s and {BIG_LIMIT_BYTES / 2**30:g} GiB: {found['verdict']}")
     console.print(machine_line(), style="dim")

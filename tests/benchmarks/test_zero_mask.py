@@ -53,6 +53,12 @@ def test_other_rows_than_columns_differ() -> None:
     assert _error(_network(first, bias, second), wrong) > 1e-2
 
 
+def test_a_bias_that_does_not_belong_differs() -> None:
+    first, bias, second = _weights()
+    wrong = _network(first[:, KEPT], bias[KEPT + 1], second[KEPT])
+    assert _error(_network(first, bias, second), wrong) > 1e-2
+
+
 def test_changed_values_are_no_cut() -> None:
     first, bias, second = _weights()
     with pytest.raises(NotABlockError, match="values changed"):

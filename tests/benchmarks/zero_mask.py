@@ -3,7 +3,8 @@
 What was removed is read off the weights: every parameter of the pruned model must be a sub-block of the parameter that
 the same node had before. A channel whose consumers have zero weights for it has no effect, whatever its value, so
 the original with zeros in all removed slices is what the pruned model promises to be. (Where a normalisation runs over
-removed channels it is not: nothing that removes such channels keeps the function.)
+removed channels it is not: nothing that removes such channels keeps the function.) Parameters that hold one number per
+channel stay as they are: many of their values are equal, so that which of them stayed cannot always be told.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def masked(original: onnx.ModelProto, pruned: onnx.ModelProto) -> onnx.ModelProt
         for slot, (old, new) in enumerate(zip(node.input, twin.input, strict=False)):
             if old not in before or new not in after or before[old].shape == after[new].shape:
                 continue
-            zeroed = _zeroed(before[old], after[new], old)
+            if sum(size > 1 for size in before[old].shape) < 2:
+                continue  # a number per channel: the zeros in what sums over the channels are enough
+            groups = _groups(node) if _groups(node) == _groups(twin) else 1
+            zeroed = _zeroed_by_group(before[old], after[new], groups, old)
             # Under a name of its own: another user of this parameter may keep other slices.
             node.input[slot] = f"{old}/masked{number}_{slot}"
             result.graph.initializer.append(numpy_helper.from_array(zeroed, node.input[slot]))
@@ -62,6 +66,18 @@ def _constants(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]
 
 def _is_float(tensor: onnx.TensorProto) -> bool:
     return tensor.data_type in {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+
+
+def _zeroed_by_group(old: Array, new: Array, groups: int, name: str) -> Array:
+    """Every group of a grouped convolution may keep other positions; its weights lie group by group along axis 0."""
+    if old.shape[0] % groups or new.shape[0] % groups:
+        raise NotABlockError(f"{name}: {old.shape} became {new.shape} in {groups} groups")
+    pairs = zip(np.split(old, groups), np.split(new, groups), strict=True)
+    return np.concatenate([_zeroed(left, right, name) for left, right in pairs])
 
 
 def _zeroed(old: Array, new: Array, name: str) -> Array:

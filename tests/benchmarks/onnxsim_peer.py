@@ -119,26 +119,43 @@ def _parameters(model: onnx.ModelProto) -> int:
     return sum(parameter_sizes(normalize(from_proto(model))).values())
 
 
-def _interface(values: object) -> list[tuple[str, int, list[int | str]]]:
+def _interfaces(model: onnx.ModelProto, source: onnx.ModelProto) -> list[tuple[str, int, list[int | str]]]:
+    """Names, types and sizes of inputs and outputs.
+
+    A symbol that an exporter made up for an output, and that no input of ``source`` has, may be resolved: it says "?".
+    """
+    given = {dim.dim_param for value in source.graph.input for dim in value.type.tensor_type.shape.dim}
+    loose = {
+        (value.name, axis)
+        for value in source.graph.output
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+        if dim.dim_param and dim.dim_param not in given
+    }
     return [
-        (v.name, v.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim])
-        for v in values  # type: ignore[attr-defined]
-    ]
+        (
+            value.name, value.type.tensor_type.elem_type,
+            [
+                "?" if (value.name, axis) in loose else dim.dim_param or dim.dim_value
+                for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+            ],
+        )
+        for value in (*model.graph.input, *model.graph.output)
+    ]  # fmt: skip
 
 
 class _Judge:
     """Holds what comes out against the source; dynamic dimensions are tried at two sizes."""
 
     def __init__(self, source: onnx.ModelProto) -> None:
-        self.parameters = _parameters(source)
-        self._interfaces = [_interface(values) for values in (source.graph.input, source.graph.output)]
+        self._source, self.parameters = source, _parameters(source)
+        self._interfaces = _interfaces(source, source)
         probes = analyse(normalize(from_proto(source))).probes
         self._sizes = [probe.sizes for probe in probes][: 2 if probes[0].sizes else 1]
         self._bounds = index_bounds(source)
 
     def check(self, route: Route, base: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
         """Fill in whether it runs and equals its masked original."""
-        have = [_interface(values) for values in (pruned.graph.input, pruned.graph.output)]
+        have = _interfaces(pruned, self._source)
         if have != self._interfaces:
             route.error = f"inputs and outputs were {self._interfaces} and are {have}"
             return

@@ -9,6 +9,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from compressor.errors import GraphError
+from compressor.gc_pause import gc_paused
 from compressor.graph_copy import subgraphs_of
 from compressor.passes.labels import Labels, fixed, is_fixed
 from compressor.passes.nested import all_graphs, all_nodes
@@ -73,6 +74,7 @@ class Analysis:
         return [(name, axis, reason) for (name, axis), reason in found.items()]
 
 
+@gc_paused()
 def analyse(graph: gs.Graph) -> Analysis:
     """Label every axis of every tensor of a normalised graph and group the atoms into spaces.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from compressor.gc_pause import gc_paused
 from compressor.graph_copy import copy_graph
 from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
@@ -29,6 +30,7 @@ def removal_of(analysis: Analysis, atoms: Labels) -> Removal:
     return Removal(analysis.state, analysis.probes, gone)
 
 
+@gc_paused()
 def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     """A new graph without ``atoms``; the analysed graph is left as it is.
 

@@ -9,11 +9,16 @@ import pytest
 from compressor.gc_pause import gc_paused
 
 
+@gc_paused()
+def _fail() -> None:
+    assert not gc.isenabled()
+    raise ValueError("inside")
+
+
 def test_off_inside_and_back_afterwards() -> None:
     assert gc.isenabled()
-    with pytest.raises(ValueError, match="inside"), gc_paused():
-        assert not gc.isenabled()
-        raise ValueError("inside")
+    with pytest.raises(ValueError, match="inside"):
+        _fail()
     assert gc.isenabled()
 
 

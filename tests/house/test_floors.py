@@ -39,7 +39,6 @@ FLOORS: dict[str, Floor] = {
     "compressor.external_data": Floor.CORE,
     "compressor.file_kind": Floor.CORE,
     "compressor.gc_pause": Floor.CORE,
-    "compressor.gc_pause": Floor.CORE,
     "compressor.graph_copy": Floor.CORE,
     "compressor.graph_edit": Floor.CORE,
     "compressor.graph_export": Floor.CORE,

@@ -21,10 +21,9 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from compressor.errors import ModelFileError
 
 _TYPES = onnx.TensorProto
-_BITS_BELOW_A_BYTE: dict[int, int] = {
-    _TYPES.INT4: 4, _TYPES.UINT4: 4, _TYPES.FLOAT4E2M1: 4,
-    _TYPES.INT2: 2, _TYPES.UINT2: 2, _TYPES.FLOAT6E2M3: 6, _TYPES.FLOAT6E3M2: 6,
-}  # fmt: skip
+_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6}
+# By name: older onnx packages lack the newest of them.
+_BITS_BELOW_A_BYTE: dict[int, int] = {number: _BITS[name] for name, number in _TYPES.DataType.items() if name in _BITS}
 # Smaller weights are soon read again, and reading a released page costs more than it frees.
 _WORTH_RELEASING_BYTES = 16 << 20
 _STRIDED_FIELDS: dict[int, int] = {_TYPES.COMPLEX64: 2, _TYPES.COMPLEX128: 2}  # entries of the typed field per element

@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from compressor.tensor_values import TensorValues, onnx_type, release
+from compressor.tensor_values import TensorValues, onnx_type, peek, release
 
 
 class SlicedValues(TensorValues):
@@ -39,7 +39,7 @@ class SlicedValues(TensorValues):
 
     def _read(self) -> NDArray[Any]:
         source = self._source
-        values = source.load() if isinstance(source, gs.ir.tensor.LazyValues) else source
+        values = peek(source)
         for axis, mask in enumerate(self._masks):
             if mask is not None:
                 values = np.compress(mask, values, axis=axis)

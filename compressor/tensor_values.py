@@ -146,6 +146,13 @@ class FileValues(TensorValues):
         return array if array.flags.aligned else np.array(array)
 
 
+def peek(constant: Any) -> np.ndarray[Any, Any]:
+    """The values of a gs.Constant or of what stands behind one; unlike `constant.values`, nothing is kept loaded."""
+    values = getattr(constant, "_values", constant)
+    loaded: np.ndarray[Any, Any] = values.load() if isinstance(values, LazyValues) else values
+    return loaded
+
+
 def release(values: Any) -> None:
     """Give the memory of a big range of a mapped file back; it is read again when needed."""
     if isinstance(values, FileValues) and values.nbytes >= _WORTH_RELEASING_BYTES:

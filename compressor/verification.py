@@ -19,7 +19,7 @@ from compressor.model_io import outline, to_proto, write
 from compressor.passes.analysis import Analysis
 from compressor.passes.labels import Labels
 from compressor.passes.masking import mask_atoms
-from compressor.passes.nested import all_nodes
+from compressor.passes.nested import all_nodes, stored_bytes
 from compressor.passes.rewrite import removal_of
 
 BACKEND = "onnxruntime-cpu"
@@ -110,8 +110,7 @@ def verify_same(analysis: Analysis, other: gs.Graph, *, seed: int = 0) -> None:
 def opened(graph: gs.Graph, extra_outputs: Sequence[str] = ()) -> Iterator[Session]:
     """A session of a graph; one too large for a message goes through a temporary file."""
     backend = get_backend(BACKEND)
-    found = {t.name: t for node in all_nodes(graph) for t in node.inputs if isinstance(t, gs.Constant)}
-    if sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in found.values()) < _MESSAGE_BYTES:
+    if stored_bytes(all_nodes(graph)) < _MESSAGE_BYTES:
         with backend.open(to_proto(graph), optimize=False, extra_outputs=extra_outputs) as session:
             yield session
         return

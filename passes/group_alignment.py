@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from compressor.graph_copy import copy_graph
 from compressor.graph_edit import replace_input
@@ -26,6 +25,7 @@ from compressor.passes.nested import all_nodes, tensor_names
 from compressor.passes.rewrite_rules import NameMaker
 from compressor.passes.shape_values import Array
 from compressor.passes.spaces import Space
+from compressor.tensor_values import peek
 
 _GROUPED = {"Conv", "FusedConv"}
 
@@ -136,10 +136,10 @@ def importance(analysis: Analysis, grouping: Grouping) -> NDArray[np.float64]:
     shape = (grouping.groups, grouping.width)
     total = np.zeros(shape)
     for node, slot, axis in grouping.axes:
-        values = np.abs(_values(analysis.nodes[node].inputs[slot]))
+        values = np.abs(peek(analysis.nodes[node].inputs[slot]))
         total += values.sum(axis=tuple(i for i in range(values.ndim) if i != axis), dtype=np.float64).reshape(shape)
     for node, slot in grouping.weights:
-        values = np.abs(_values(analysis.nodes[node].inputs[slot]))
+        values = np.abs(peek(analysis.nodes[node].inputs[slot]))
         total += values.reshape(grouping.groups, -1, grouping.width, *values.shape[2:]).sum(
             axis=(1, *range(3, values.ndim + 1)), dtype=np.float64
         )
@@ -167,16 +167,10 @@ def align(analysis: Analysis, orders: Mapping[str, NDArray[np.int64]]) -> gs.Gra
         grouping = groupings[name]
         flat = (np.arange(grouping.groups)[:, None] * grouping.width + order).reshape(-1)
         for node, slot, axis in grouping.axes:
-            put(node, slot, np.take(_values(copies[node].inputs[slot]), flat, axis=axis))
+            put(node, slot, np.take(peek(copies[node].inputs[slot]), flat, axis=axis))
         for node, slot in grouping.weights:
-            values = _values(copies[node].inputs[slot])
+            values = peek(copies[node].inputs[slot])
             blocks = values.reshape(grouping.groups, -1, *values.shape[1:])
             moved = [block[:, row] for block, row in zip(blocks, order, strict=True)]
             put(node, slot, np.concatenate(moved))
     return graph
-
-
-def _values(tensor: gs.Constant) -> Array:
-    """An initializer's values; a value loaded for a look is not kept."""
-    values: Array = tensor._values.load() if isinstance(tensor._values, LazyValues) else tensor.values
-    return values

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from compressor.graph_copy import subgraphs_of
@@ -45,3 +47,9 @@ def tensor_names(graph: gs.Graph) -> set[str]:
     for node in all_nodes(graph):
         names.update(tensor.name for tensor in (*node.inputs, *node.outputs))
     return names
+
+
+def stored_bytes(nodes: Iterable[gs.Node]) -> int:
+    """Bytes of the initializers that nodes read, each counted once; no value is loaded."""
+    found = {t.name: t for node in nodes for t in node.inputs if isinstance(t, gs.Constant)}
+    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in found.values())

@@ -13,7 +13,7 @@ from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
 from compressor.passes.dead_nodes import drop_dead_nodes
 from compressor.passes.labels import Labels
-from compressor.passes.nested import all_graphs, all_nodes, splice, tensor_names
+from compressor.passes.nested import all_graphs, all_nodes, splice, stored_bytes, tensor_names
 from compressor.passes.op_rules import rule_name
 from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
 from compressor.sliced_values import SlicedValues
@@ -62,7 +62,7 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
 def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Removal, names: NameMaker) -> None:
     """Give each use its slice. The first distinct slice of an initializer keeps its name."""
     made: dict[str, dict[tuple[bytes, ...], gs.Constant]] = {}
-    stream = stored_bytes_of(analysis) > _STREAM_ABOVE_BYTES
+    stream = stored_bytes(analysis.nodes) > _STREAM_ABOVE_BYTES
     for index, slot in removal.state.uses:
         tensor = analysis.nodes[index].inputs[slot]
         masks = removal.input_masks(index, slot, tensor)
@@ -80,12 +80,6 @@ def _sliced(tensor: gs.Constant, masks: Sequence[Mask | None], names: NameMaker 
         return tensor
     sliced = SlicedValues(tensor, masks)
     return gs.Constant(names.new(tensor.name) if names else tensor.name, sliced if stream else sliced.load())
-
-
-def stored_bytes_of(analysis: Analysis) -> int:
-    """Bytes of all initializers."""
-    found = {t.name: t for node in analysis.nodes for t in node.inputs if isinstance(t, gs.Constant)}
-    return sum(int(np.prod(t.shape)) * np.dtype(t.dtype).itemsize for t in found.values())
 
 
 def _update_shapes(graph: gs.Graph, removal: Removal) -> None:

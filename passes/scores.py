@@ -14,14 +14,13 @@ from typing import TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from compressor.errors import GraphError
 from compressor.passes.analysis import Analysis, is_float
 from compressor.passes.labels import Labels, is_fixed
 from compressor.passes.shape_values import Array
 from compressor.registry import Registry
-from compressor.tensor_values import release
+from compressor.tensor_values import peek, release
 
 Scores: TypeAlias = NDArray[np.float64]
 
@@ -102,7 +101,7 @@ class ScoreContext:
 def chunks(weight: Weight) -> Iterator[tuple[int, Array]]:
     """(first index, values) of runs along axis 0, at least float32; memory of mapped files is given back."""
     source = weight.tensor._values
-    whole: Array = source.load() if isinstance(source, LazyValues) else weight.tensor.values
+    whole: Array = peek(source)
     rows = max(1, _CHUNK // max(1, whole[:1].size))
     for start in range(0, whole.shape[0], rows):
         part = whole[start : start + rows]

@@ -87,6 +87,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.inspection_page": Floor.PIPELINE,
     "compressor.pipeline": Floor.PIPELINE,
     "compressor.results": Floor.PIPELINE,
+    "compressor.rounding": Floor.PIPELINE,
     "compressor.targets": Floor.PIPELINE,
     "compressor.verification": Floor.PIPELINE,
     "compressor.passes.criteria*": Floor.ANALYSIS,

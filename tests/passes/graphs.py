@@ -19,7 +19,7 @@ from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.cost import CostModel
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import removal_of, remove_atoms
-from compressor.verification import BACKEND, difference, verify_removal
+from compressor.verification import BACKEND, differences, verify_removal
 
 Weights = Mapping[str, "tuple[int, ...] | NDArray[Any]"]
 Atoms = NDArray[np.int64]
@@ -91,13 +91,13 @@ def equal_at(analysis: Analysis, atoms: Atoms, pruned: gs.Graph, sizes: Mapping[
     """Pruned and masked original agree at these symbolic sizes."""
     bounds = index_bounds(to_proto(analysis.graph))
     backend = get_backend(BACKEND)
-    with backend.open(to_proto(mask_atoms(analysis, atoms)), optimize=False) as left:
+    masked = mask_atoms(analysis, atoms)
+    with backend.open(to_proto(masked), optimize=False) as left:
         feeds = random_feeds(left.inputs, seed=seed, dims=sizes, bounds=bounds)
         expected = left.run(feeds)
     with backend.open(to_proto(pruned), optimize=False) as right:
         actual = right.run(feeds)
-    for name, value in expected.items():
-        error, tolerance = difference(actual[name], value, name)
+    for name, (error, tolerance) in differences(analysis, masked, feeds, expected, actual).items():
         assert error <= tolerance, f"{name} is off by {error:.3g} at {dict(sizes)}"
 
 

@@ -24,6 +24,7 @@ class Tally:
 
     graphs: int = 0
     invalid: int = 0
+    not_run: Counter[str] = field(default_factory=Counter)
     without_spaces: int = 0
     spaces: int = 0
     soft_spaces: int = 0
@@ -38,8 +39,11 @@ class Tally:
         self.blocks.update(outcome.sample.blocks)
         self.ops.update({node.op_type for node in outcome.sample.proto.graph.node})
         found = outcome.found
-        if found is None:
+        if outcome.not_run:
+            self.not_run[outcome.not_run] += 1
+        elif found is None:
             self.invalid += not outcome.mismatch
+        if found is None:
             return
         self.spaces += found.spaces
         self.soft_spaces += found.soft_spaces
@@ -51,7 +55,8 @@ class Tally:
         return (
             f"{self.graphs} graphs, {len(self.ops)} ops: {self.spaces} spaces ({self.soft_spaces} soft), {self.atoms} "
             f"atoms, {self.removals} removals, {self.without_spaces} graphs without a space, {self.invalid} invalid "
-            f"({self.invalid / max(self.graphs, 1):.1%}), {len(self.mismatches)} mismatches"
+            f"({self.invalid / max(self.graphs, 1):.1%}), {self.not_run.total()} not run by the runtime, "
+            f"{len(self.mismatches)} mismatches"
         )
 
 
@@ -78,8 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(tally, flush=True)
     print(tally)
     print("ops, by graphs that hold them:", ", ".join(f"{op} {n}" for op, n in tally.ops.most_common()))
-    if tally.invalid > LARGEST_INVALID_SHARE * tally.graphs:
-        print(f"more than {LARGEST_INVALID_SHARE:.0%} of the graphs are invalid: repair the generator")
+    for why, count in tally.not_run.most_common():
+        print(f"not run by the runtime ({count}): {why[:300]}")
+    if tally.invalid + tally.not_run.total() > LARGEST_INVALID_SHARE * tally.graphs:
+        print(f"more than {LARGEST_INVALID_SHARE:.0%} of the graphs prove nothing: repair the generator")
         return 1
     return int(bool(tally.mismatches))
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from tests.fuzz.draw import Draw, ReplayDraw, shrink
 from tests.fuzz.generate import Sample, generate
-from tests.fuzz.promises import Found, InvalidGraphError, MismatchError, check
+from tests.fuzz.promises import Found, InvalidGraphError, MismatchError, NotRunError, check
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one case: counts, or a mismatch, or neither when the graph was invalid."""
+    """Of one case: counts, or a mismatch, or why the runtime does not run it, or none of them when invalid."""
 
     sample: Sample
     choices: tuple[int, ...]
     found: Found | None = None
     mismatch: str = ""
+    not_run: str = ""
 
 
 def try_case(draw: Draw) -> Outcome:
@@ -25,6 +26,8 @@ def try_case(draw: Draw) -> Outcome:
     sample = generate(draw)
     try:
         return Outcome(sample, tuple(draw.choices), check(sample.proto, draw))
+    except NotRunError as error:
+        return Outcome(sample, tuple(draw.choices), not_run=str(error))
     except InvalidGraphError:
         return Outcome(sample, tuple(draw.choices))
     except MismatchError as error:

@@ -85,7 +85,7 @@ def check_sideways(case: Case) -> None:
     proto = model(case.body, case.weights, inputs=case.inputs, outputs=case.outputs, opset=case.opset,
                   domains=case.domains)  # fmt: skip
     mixed = sideways(proto, case.op)
-    run_original(mixed)
+    run_original(mixed, optimised=False)
     analysis = analyse(from_proto(mixed))
     check_labels(analysis)
     for seed in range(2):

@@ -115,6 +115,10 @@ class RuleContext:
         """Whether optional input ``slot`` is present."""
         return slot < len(self.node.inputs) and bool(self.node.inputs[slot].name)
 
+    def gives(self, slot: int) -> bool:
+        """Whether optional output ``slot`` is asked for."""
+        return slot < len(self.node.outputs) and bool(self.node.outputs[slot].name)
+
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute, or ``default``."""
         return self.node.attrs.get(name, default)
@@ -192,7 +196,7 @@ class RuleContext:
 
     def output(self, axes: AxisLabels, slot: int = 0) -> None:
         """State the labels of output ``slot``. An axis of size 1 cannot lose its index."""
-        if slot >= len(self.node.outputs) or not self.node.outputs[slot].name:
+        if not self.gives(slot):
             return
         for axis, labels in enumerate(axes):
             if labels.size == 1 and not is_fixed(labels):

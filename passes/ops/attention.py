@@ -37,9 +37,9 @@ def attention(ctx: RuleContext) -> None:
     ctx.macs(2 * ctx.shape(0)[2 if four else 1] * ctx.shape(1)[2 if four else 1], batch, query.head, result.width)
     ctx.output([batch, result.head, positions, result.width] if four else [batch, positions, result.joined(ctx)])
     for slot, own in ((1, key), (2, value)):
-        if len(ctx.node.outputs) > slot and ctx.node.outputs[slot].name:
+        if ctx.gives(slot):
             ctx.output([batch, own.head, fixed(ctx.out_shape(slot)[2]), own.width], slot)
-    if len(ctx.node.outputs) > 3 and ctx.node.outputs[3].name:
+    if ctx.gives(3):
         ctx.output([batch, query.head, *(fixed(size) for size in ctx.out_shape(3)[2:])], 3)
 
 
@@ -57,10 +57,8 @@ def pin_mask(ctx: RuleContext, slot: int, heads: Labels) -> None:
     mask = ctx.labels(slot)
     for labels in (*mask[:-3], *mask[-2:]):
         ctx.pin(labels, "attention runs over positions")
-    if len(mask) >= 3 and mask[-3].size == heads.size and heads.size > 1:
+    if len(mask) >= 3 and mask[-3].size == heads.size:
         ctx.unify(mask[-3], heads)
-    elif len(mask) >= 3:
-        ctx.pin(mask[-3], "attention runs over positions")
 
 
 @REWRITES.register("Attention")
@@ -81,9 +79,7 @@ def tie_rotary(ctx: RuleContext, width: Labels, rotary: int, caches: tuple[int, 
     for labels in (x[0], x[2 if len(x) == 4 else 1]):
         ctx.pin(labels, "angles are looked up by position")
     turned = width[: rotary or width.size]
-    half = turned.size // 2
-    interleaved = ctx.attr("interleaved", 0)
-    one, two = (turned[0::2], turned[1::2]) if interleaved else (turned[:half], turned[half:])
+    one, two = turned.reshape(-1, 2).T if ctx.attr("interleaved", 0) else turned.reshape(2, -1)
     ctx.unify(one, two)
     for slot in caches:
         cache = ctx.labels(slot)

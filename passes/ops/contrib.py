@@ -60,7 +60,7 @@ def skip_norm(ctx: RuleContext) -> None:
     ctx.pin(total[-1], "a fused normalisation runs over this axis")
     ctx.output(total)
     for slot in (1, 2):
-        if slot < len(ctx.node.outputs) and ctx.node.outputs[slot].name:
+        if ctx.gives(slot):
             ctx.output([*total[:-1], fixed(1)], slot)
     ctx.output(list(total), 3)
 
@@ -69,15 +69,11 @@ def skip_norm(ctx: RuleContext) -> None:
 def rotary(ctx: RuleContext) -> None:
     """x [B, H, S, D] or [B, S, H*D], position_ids, cos and sin [max, D/2]."""
     x = ctx.labels(0)
-    count = _rotary_heads(ctx.attr("num_heads", 0), ctx.attr("rotary_embedding_dim", 0), ctx.shape(0), ctx.shape(2))
+    # Where the number of heads is not given, the whole width turns, by one angle for two coordinates.
+    count = ctx.attr("num_heads", 0) or x[-1].size // (2 * ctx.labels(2)[-1].size)
     width = x[3] if len(x) == 4 else Heads.packed(ctx, x[2], count).width
     tie_rotary(ctx, width, ctx.attr("rotary_embedding_dim", 0), (2, 3))
     ctx.output(x)
-
-
-def _rotary_heads(count: int, turned: int, x: tuple[int, ...], cosines: tuple[int, ...]) -> int:
-    """Heads of a packed input: given, or told by the width of the cosines (all of which then turns)."""
-    return count or (x[-1] // (2 * cosines[-1]) if not turned else 1)
 
 
 @REWRITES.register(_MS + "RotaryEmbedding")
@@ -95,9 +91,6 @@ def multi_head(ctx: RuleContext) -> None:
     if ctx.has(3):
         ctx.unify(ctx.labels(3)[0], np.concatenate([ctx.labels(slot)[2] for slot in range(3)]))
         ctx.contract(3, 0)
-    if ctx.has(4):
-        for labels in ctx.labels(4):
-            ctx.pin(labels, "attention runs over positions")
     if ctx.has(5):
         pin_mask(ctx, 5, query.head)
     _finish(ctx, query, key, value, result, caches=(6, 7))
@@ -117,7 +110,7 @@ def _finish(
     ctx.macs(2 * ctx.shape(0)[1] * ctx.shape(1)[1], batch, query.head, result.width)
     ctx.output([batch, fixed(ctx.out_shape()[1]), result.joined(ctx)])
     for slot, own in ((1, key), (2, value)):
-        if slot < len(ctx.node.outputs) and ctx.node.outputs[slot].name:
+        if ctx.gives(slot):
             ctx.output([batch, own.head, fixed(ctx.out_shape(slot)[2]), own.width], slot)
 
 
@@ -177,9 +170,6 @@ def packed_attention(ctx: RuleContext) -> None:
     if ctx.has(2):
         ctx.unify(ctx.labels(2)[0], weight[1])
         ctx.contract(2, 0)
-    if ctx.has(3):
-        for labels in ctx.labels(3):
-            ctx.pin(labels, "attention runs over positions")
     if ctx.has(5):
         pin_mask(ctx, 5, query.head)
     ctx.pin(x[0], BATCH)

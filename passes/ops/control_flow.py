@@ -15,12 +15,9 @@ def _labels(ctx: RuleContext, tensor: gs.Tensor) -> AxisLabels:
 
 
 def _tie(ctx: RuleContext, one: AxisLabels, other: AxisLabels) -> None:
+    # Where sizes differ the node's output has no known shape, and no rule runs.
     for a, b in zip(one, other, strict=True):
-        if a.size == b.size:
-            ctx.unify(a, b)
-        else:
-            ctx.pin(a, "the branches give different sizes")
-            ctx.pin(b, "the branches give different sizes")
+        ctx.unify(a, b)
 
 
 @OP_RULES.register("If")
@@ -40,9 +37,9 @@ def loop(ctx: RuleContext) -> None:
     """Carried values keep their axes from turn to turn; what is collected gets a turn axis in front."""
     body = ctx.attr("body")
     carried = [ctx.labels(slot) for slot in range(2, len(ctx.node.inputs))]
-    for tensor in body.inputs[:2]:
-        ctx.state.tensors[tensor.name] = []
-    for tensor, labels in zip(body.inputs[2:], carried, strict=True):
+    number: AxisLabels = []
+    condition: AxisLabels = []
+    for tensor, labels in zip(body.inputs, [number, condition, *carried], strict=True):
         ctx.state.tensors[tensor.name] = list(labels)
     ctx.run_body(body)
     for slot, labels in enumerate(carried):

@@ -135,7 +135,7 @@ def gather(ctx: RuleContext) -> None:
         ctx.pin(x[axis][index.reshape(1)], "this index is picked by itself")
         picked = []
     else:
-        picked = split(ctx.store, x[axis][index.reshape(-1)], index.shape)
+        picked = split(ctx.store, x[axis][index.ravel()], index.shape)
     ctx.output([*x[:axis], *picked, *x[axis + 1 :]])
 
 

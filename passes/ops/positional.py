@@ -49,7 +49,6 @@ def reverse_sequence(ctx: RuleContext) -> None:
     """Time and batch stay."""
     x = ctx.labels(0)
     _pin(ctx, 0, [ctx.attr("time_axis", 0), ctx.attr("batch_axis", 1)], "sequences are reversed along this axis")
-    _pin(ctx, 1, [0], "lengths of sequences")
     ctx.output(x)
 
 
@@ -74,7 +73,7 @@ def determinant(ctx: RuleContext) -> None:
 def fourier(ctx: RuleContext) -> None:
     """The transformed axis and the real/imaginary axis stay."""
     x = ctx.labels(0)
-    along = ctx.value(2) if ctx.has(2) else None
+    along = ctx.value(2)
     if ctx.has(2) and along is None:
         ctx.pin_all("the transformed axis is computed at run time")
         return
@@ -134,8 +133,7 @@ def deform_conv(ctx: RuleContext) -> None:
         if ctx.has(slot):
             _pin(ctx, slot, range(ctx.rank(slot)), "offsets of a deformable convolution")
     if group > 1 or offsets > 1:
-        ctx.pin(x[1], "deformable convolution in groups")
-        for labels in w[:2]:
+        for labels in (x[1], w[0], w[1]):
             ctx.pin(labels, "deformable convolution in groups")
     else:
         ctx.unify(x[1], w[1])

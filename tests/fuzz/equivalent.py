@@ -6,7 +6,6 @@ _TWICE = "both operands of a product are silenced in the masked original; either
 _TRACE = "only which of two equal labels is handed on, for the report of causes"
 _LENGTH = "only the number of axes is read, which is the same at both probes"
 _STATIC = "read only for sizes or marks that are the same at both probes"
-_INTEGER = "an input of whole numbers, whose axes are FIXED to begin with"
 _PINNED = "the axis it would be tied to is pinned, and what no activation carries is never cut"
 _INSIDE = "no activation carries the widths inside the fused op, so no space holds them"
 
@@ -32,10 +31,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("RewriteContext.new_out_shape", "[0] by +1"): _STATIC,
     ("RewriteContext.freeze_output_value", "shift old[0] by +1"): _STATIC,
     ("RewriteContext.set_target_shape", "shift probes["): _STATIC,
-    ("multi_head", "drop ctx.pin(labels, 'attention runs over positions')"): _INTEGER,
-    ("packed_attention", "drop ctx.pin(labels, 'attention runs over positions')"): _INTEGER,
-    ("reverse_sequence", "drop _pin(ctx, 1, [0]"): _INTEGER,
     ("skip_norm", "drop ctx.unify(ctx.labels(slot)[0], total[-1])"): _PINNED,
     ("skip_norm", "negate ctx.has(slot)"): _PINNED,
-    ("gather", "shift x[axis][index.reshape(-1)] by -1"): "NumPy takes any negative size to mean what is left",
 }

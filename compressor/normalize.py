@@ -19,7 +19,7 @@ _FIRST_IR_WITH_PLAIN_INITIALIZERS = 4
 _STANDARD = (None, "", "ai.onnx")
 
 
-def normalize(graph: Any) -> Any:
+def normalize(graph: Any, *, keep_dropout: bool = False) -> Any:
     """A new graph that computes the same; `graph` is not changed.
 
     - Constant nodes become initializers named like their output.
@@ -29,10 +29,14 @@ def normalize(graph: Any) -> Any:
     - Initializers that are also listed as inputs, as IR versions before 4 demand, are just initializers:
       callers can no longer override them, and the IR version becomes at least 4.
 
+    Args:
+        graph: any graph.
+        keep_dropout: leave Dropout nodes that are idle at inference, for training.
+
     Raises:
         GraphError: a Constant node is sparse or malformed, or a local function cannot be inlined.
     """
-    simplified = _Normalizer().copy(inline_functions(graph))
+    simplified = _Normalizer(keep_dropout).copy(inline_functions(graph))
     for node in simplified.nodes:
         if node.domain == "ai.onnx":
             node.domain = None
@@ -46,8 +50,9 @@ def normalize(graph: Any) -> Any:
 class _Normalizer(GraphCopier):
     """A copier that leaves nodes out."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_dropout: bool = False) -> None:
         super().__init__()
+        self._keep_dropout = keep_dropout
         self._kept: dict[int, list[Any]] = {}  # id of a graph -> its nodes that stay
         self._outputs: set[int] = set()  # ids of the outputs of the graph and its subgraphs
 
@@ -85,7 +90,7 @@ class _Normalizer(GraphCopier):
                 return False
             self.constants[id(output)] = constant_values(node)
             return True
-        if node.op == "Identity" or (node.op == "Dropout" and self._is_idle(node)):
+        if node.op == "Identity" or (node.op == "Dropout" and not self._keep_dropout and self._is_idle(node)):
             return self._bypass(node.inputs[0], node.outputs[0], claimed, produced)
         return False
 

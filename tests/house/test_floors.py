@@ -56,6 +56,8 @@ FLOORS: dict[str, Floor] = {
     "compressor.tensor_bytes": Floor.CORE,
     "compressor.tensor_values": Floor.CORE,
     "compressor.user_code": Floor.CORE,
+    "compressor.extras": Floor.CORE,
+    "compressor.bridge*": Floor.GROUND,
     "compressor.backends*": Floor.GROUND,
     "compressor.models*": Floor.GROUND,
     "compressor.passes": Floor.GROUND,

@@ -1,0 +1,1 @@
+"""Lowerings, one file a family; the registry walks this folder."""

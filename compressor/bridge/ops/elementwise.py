@@ -1,0 +1,92 @@
+"""Arithmetic, comparisons, activations and choices, element by element, with NumPy broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compressor.bridge.lowering import LOWERINGS, LowerContext
+
+_UNARY: dict[str, Callable[[Tensor], Tensor]] = {
+    "Abs": torch.abs,
+    "Acos": torch.acos,
+    "Acosh": torch.acosh,
+    "Asin": torch.asin,
+    "Asinh": torch.asinh,
+    "Atan": torch.atan,
+    "Atanh": torch.atanh,
+    "BitwiseNot": torch.bitwise_not,
+    "Ceil": torch.ceil,
+    "Cos": torch.cos,
+    "Cosh": torch.cosh,
+    "Erf": torch.erf,
+    "Exp": torch.exp,
+    "Floor": torch.floor,
+    "HardSwish": F.hardswish,
+    "IsNaN": torch.isnan,
+    "Log": torch.log,
+    "Mish": F.mish,
+    "Neg": torch.neg,
+    "Not": torch.logical_not,
+    "Reciprocal": torch.reciprocal,
+    "Relu": torch.relu,
+    "Round": torch.round,  # both round halves to even
+    "Sigmoid": torch.sigmoid,
+    "Sign": torch.sign,
+    "Sin": torch.sin,
+    "Sinh": torch.sinh,
+    "Softplus": F.softplus,
+    "Softsign": F.softsign,
+    "Sqrt": torch.sqrt,
+    "Tan": torch.tan,
+    "Tanh": torch.tanh,
+}
+
+
+def divide(a: Tensor, b: Tensor | float) -> Tensor:
+    """Quotients; those of whole numbers are cut off toward zero, as in C."""
+    return torch.div(a, b, rounding_mode=None if a.is_floating_point() else "trunc")
+
+
+_BINARY: dict[str, Callable[..., Any]] = {
+    "Add": torch.add,
+    "And": torch.logical_and,
+    "BitwiseAnd": torch.bitwise_and,
+    "BitwiseOr": torch.bitwise_or,
+    "BitwiseXor": torch.bitwise_xor,
+    "Div": divide,
+    "Equal": torch.eq,
+    "Greater": torch.gt,
+    "GreaterOrEqual": torch.ge,
+    "Less": torch.lt,
+    "LessOrEqual": torch.le,
+    "Mul": torch.mul,
+    "Or": torch.logical_or,
+    "Sub": torch.sub,
+    "Xor": torch.logical_xor,
+}
+
+
+def _register_tables() -> None:
+    def unary(function: Callable[[Tensor], Tensor]) -> Callable[[LowerContext], Any]:
+        return lambda ctx: ctx.call(function, ctx.tensor(0))
+
+    def binary(function: Callable[..., Any]) -> Callable[[LowerContext], Any]:
+        return lambda ctx: ctx.call(function, *_operands(ctx))
+
+    for name, function in _UNARY.items():
+        LOWERINGS.register(name)(unary(function))
+    for name, function in _BINARY.items():
+        LOWERINGS.register(name)(binary(function))
+
+
+def _operands(ctx: LowerContext) -> list[Any]:
+    """Both operands; a known single number as a Python number, if it is the second: torch wants a tensor first."""
+    return [ctx.tensor(0), ctx.operand(1)]
+
+
+_register_tables()

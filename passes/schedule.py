@@ -60,7 +60,7 @@ def known_settings(name: str) -> dict[str, Any]:
     return {parameter.name: parameter.default for parameter in parameters[1:]}
 
 
-def whole_steps(steps: int) -> int:
+def whole_steps(steps: object) -> int:
     """``steps``, checked."""
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"steps {steps!r} is no whole number from 1 to {MOST_STEPS}")

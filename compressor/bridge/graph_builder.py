@@ -13,6 +13,7 @@ from compressor.bridge.lowering import (
     HOST,
     HOST_LOWERINGS,
     LOWERINGS,
+    ONNX_NAME,
     LowerContext,
     LoweringError,
     host_to_tensor,
@@ -121,6 +122,8 @@ class GraphBuilder:
             value = value if value.dtype != torch.float64 else value.to(self.state.main_type)
         if isinstance(value, torch.Tensor):
             self._known[id(value)] = (value, name)
+        elif isinstance(value, fx.Node):
+            value.meta.setdefault(ONNX_NAME, name)
         return value
 
     def _value(self, tensor: gs.Tensor) -> Any:

@@ -35,6 +35,8 @@ LOWERINGS: Registry[Lowering] = Registry("lowering", "compressor.bridge.ops")
 HOST_LOWERINGS: Registry[Lowering] = Registry("host lowering", "compressor.bridge.ops")
 HOST = "host"
 """Mark in ``fx.Node.meta`` of host values."""
+ONNX_NAME = "onnx_name"
+"""Key in ``fx.Node.meta`` of the name that the value has in the ONNX graph."""
 
 
 class LoweringError(GraphError):

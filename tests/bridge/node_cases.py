@@ -85,15 +85,20 @@ def check(case: Any) -> str | None:
     try:
         module = from_onnx(case.model)
         for inputs, expected in case.data_sets:
-            tensors = [to_torch(np.asarray(value), "input") for value in inputs]
+            tensors = [to_torch(_array(value), "input") for value in inputs]
             with torch.no_grad():
                 found = module(*tensors)
             found = found if isinstance(found, tuple) else (found,)
             for value, wanted in zip(found, expected, strict=True):
-                _compare(value, np.asarray(wanted), case.rtol, case.atol)
+                _compare(value, _array(wanted), case.rtol, case.atol)
     except (CompressorError, RuntimeError, TypeError, ValueError, IndexError, AssertionError, AttributeError) as error:
         return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:200]}"
     return None
+
+
+def _array(value: Any) -> Any:
+    """A case's data, which is a message where NumPy lacks the type."""
+    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
 
 
 def _compare(value: torch.Tensor, wanted: Any, rtol: float, atol: float) -> None:

@@ -1,0 +1,85 @@
+"""Cast, CastLike, BitCast, Identity. A cast to the file's main floating-point type follows ``module.to(dtype)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
+from compressor.bridge.ops.element_types import element_type
+from compressor.bridge.tensor_types import torch_type
+from compressor.tensor_values import onnx_type
+
+_FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz})
+
+
+def cast_as(x: Tensor, like: Tensor) -> Tensor:
+    """``x`` in the number type of ``like``."""
+    return x.to(like.dtype)
+
+
+def saturate(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x`` in an 8-bit floating-point type, numbers beyond its range at its ends."""
+    limit = torch.finfo(dtype).max
+    return x.to(torch.float32).clamp(-limit, limit).to(dtype)
+
+
+def bit_cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same bits, read as another type of the same width."""
+    return x.view(dtype)
+
+
+def cast(ctx: LowerContext, dtype: torch.dtype) -> Any:
+    """Input 0 as ``dtype``."""
+    x = ctx.tensor(0)
+    if dtype in _FLOAT8 and ctx.attr("saturate", 1):
+        return ctx.call(saturate, x, dtype)
+    if isinstance(x, torch.Tensor) or dtype != ctx.builder.main_type():
+        return ctx.call(torch.Tensor.to, x, dtype)
+    return ctx.call(cast_as, x, ctx.builder.anchor())
+
+
+@LOWERINGS.register("Cast")
+def _cast(ctx: LowerContext) -> Any:
+    return cast(ctx, _wanted(ctx))
+
+
+@LOWERINGS.register("CastLike")
+def _cast_like(ctx: LowerContext) -> Any:
+    dtype = element_type(ctx, 1)
+    return ctx.call(cast_as, ctx.tensor(0), ctx.tensor(1)) if dtype is None else cast(ctx, dtype)
+
+
+@LOWERINGS.register("BitCast")
+def _bit_cast(ctx: LowerContext) -> Any:
+    return ctx.call(bit_cast, ctx.tensor(0), _wanted(ctx))
+
+
+@LOWERINGS.register("Identity")
+def _identity(ctx: LowerContext) -> Any:
+    return ctx.value(0)
+
+
+def to_number(value: Any, kind: str) -> Any:
+    """A host value as ``int``, ``float`` or ``bool``; floats are cut off toward zero."""
+    if isinstance(value, (list, tuple)):
+        return [to_number(x, kind) for x in value]
+    if kind == "bool":
+        return value != 0
+    return int(value) if kind == "int" else value * 1.0
+
+
+@HOST_LOWERINGS.register("Cast")
+def _host_cast(ctx: LowerContext) -> Any:
+    dtype = _wanted(ctx)
+    if dtype in (torch.int64, torch.int32):
+        return ctx.host_call(to_number, ctx.host(0), "int")
+    if dtype == torch.bool:
+        return ctx.host_call(to_number, ctx.host(0), "bool")
+    return ctx.host_call(to_number, ctx.host(0), "float") if dtype == ctx.builder.main_type() else NotImplemented
+
+
+def _wanted(ctx: LowerContext) -> torch.dtype:
+    return torch_type(onnx_type(ctx.attr("to")), f"node {ctx.node.name!r} ({ctx.node.op})")

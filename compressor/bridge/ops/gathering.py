@@ -1,0 +1,96 @@
+"""Gather, GatherElements and GatherND."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compressor.bridge.lowering import LOWERINGS, LowerContext
+from compressor.bridge.ops.element_types import element_type, rank
+
+_INDEX_SELECT_LACKS = frozenset({torch.uint16, torch.uint32, torch.uint64})
+
+
+def from_start(index: Tensor, size: int) -> Tensor:
+    """Indices counted from the end, which are negative, counted from the start."""
+    return torch.where(index < 0, index + size, index)
+
+
+def embed(table: Tensor, index: Tensor) -> Tensor:
+    """Rows of a matrix."""
+    return F.embedding(from_start(index, table.shape[0]), table)
+
+
+def gather(x: Tensor, index: Tensor, axis: int) -> Tensor:
+    """Slices of ``x`` along ``axis``; the axes of ``index`` take its place."""
+    axis = axis if axis >= 0 else axis + x.ndim
+    found = torch.index_select(x, axis, from_start(index.reshape(-1), x.shape[axis]))
+    return found.reshape(x.shape[:axis] + index.shape + x.shape[axis + 1 :])
+
+
+def gather_any_type(x: Tensor, index: Tensor, axis: int) -> Tensor:
+    """As ``gather``, for types that index_select lacks."""
+    index = index.to(torch.int64)
+    if x.dtype in _INDEX_SELECT_LACKS:
+        return x[(slice(None),) * (axis if axis >= 0 else axis + x.ndim) + (index,)]
+    return gather(x, index, axis)
+
+
+def gather_elements(x: Tensor, index: Tensor, axis: int) -> Tensor:
+    """``x[..., index[..., i, ...], ...]`` at every place of ``index``."""
+    index = index.to(torch.int64)
+    return torch.gather(x, axis, from_start(index, x.shape[axis]))
+
+
+def gather_nd(x: Tensor, index: Tensor, batch_axes: int) -> Tensor:
+    """Slices of ``x`` at the coordinates in the last axis of ``index``; the first axes go along with it."""
+    return x[coordinates(index, batch_axes)]
+
+
+def coordinates(index: Tensor, batch_axes: int = 0) -> tuple[Tensor, ...]:
+    """The coordinates in the last axis of ``index``, as tensors to index with."""
+    parts = index.to(torch.int64).unbind(-1)
+    batch = []
+    for axis in range(batch_axes):
+        shape = [1] * (index.ndim - 1)
+        shape[axis] = -1
+        batch.append(torch.arange(index.shape[axis], device=index.device).reshape(shape))
+    return (*batch, *parts)
+
+
+@LOWERINGS.register("Gather")
+def _gather(ctx: LowerContext) -> Any:
+    axis, index, x = ctx.attr("axis", 0), ctx.value(1), ctx.tensor(0)
+    kind = element_type(ctx, 0)
+    if isinstance(index, torch.Tensor):
+        if index.ndim == 0:
+            return ctx.call(torch.select, x, axis, int(index))
+        if _is_run(index):
+            return ctx.call(torch.narrow, x, axis, int(index[0]), index.numel())
+        if index.ndim == 1 and index.numel() and int(index.min()) >= 0 and kind not in _INDEX_SELECT_LACKS:
+            return ctx.call(torch.index_select, x, axis, index.to(torch.int64))
+    if kind is None or kind in _INDEX_SELECT_LACKS:
+        return ctx.call(gather_any_type, x, ctx.tensor(1), axis)
+    if axis == 0 and rank(ctx, 0) == 2 and kind.is_floating_point:
+        return ctx.call(embed, x, ctx.tensor(1))
+    return ctx.call(gather, x, ctx.tensor(1), axis)
+
+
+def _is_run(index: Tensor) -> bool:
+    """Consecutive indices, such as 2, 3, 4?"""
+    if index.ndim != 1 or not index.numel() or int(index[0]) < 0:
+        return False
+    return bool(torch.equal(index, torch.arange(index.numel(), dtype=index.dtype) + index[0]))
+
+
+@LOWERINGS.register("GatherElements")
+def _gather_elements(ctx: LowerContext) -> Any:
+    return ctx.call(gather_elements, ctx.tensor(0), ctx.tensor(1), ctx.attr("axis", 0))
+
+
+@LOWERINGS.register("GatherND")
+def _gather_nd(ctx: LowerContext) -> Any:
+    return ctx.call(gather_nd, ctx.tensor(0), ctx.tensor(1), ctx.attr("batch_dims", 0))

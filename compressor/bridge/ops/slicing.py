@@ -1,0 +1,79 @@
+"""Slice, of all opsets."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx
+
+from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
+from compressor.bridge.ops.element_types import rank
+
+_TO_THE_END = 2**31 - 1  # what exporters write for "up to the end", or more
+
+
+def slice_tensor(
+    x: Tensor, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None, steps: Sequence[int] | None
+) -> Tensor:
+    """ONNX's Slice: as in Python, along the given axes; backwards where a step is negative."""
+    places = range(len(starts)) if axes is None else axes
+    cuts = [slice(None)] * x.ndim
+    backwards = []
+    for i, axis in enumerate(places):
+        step = 1 if steps is None else steps[i]
+        if step > 0:
+            cuts[axis] = slice(starts[i], ends[i], step)
+        else:
+            cuts[axis] = mirrored(starts[i], ends[i], step, x.shape[axis])
+            backwards.append(axis)
+    x = x[tuple(cuts)]
+    return x.flip(backwards) if backwards else x
+
+
+def mirrored(start: int, end: int, step: int, size: int) -> slice:
+    """The same elements as of a slice with a negative step, in opposite order."""
+    first, _, _ = found = slice(start, end, step).indices(size)
+    count = len(range(*found))
+    return slice(first + (count - 1) * step, first + 1, -step) if count else slice(0, 0)
+
+
+def slice_list(x: Sequence[Any], start: Sequence[int], end: Sequence[int], step: Sequence[int] | None) -> list[Any]:
+    """A part of a host list."""
+    return list(x[start[0] : end[0] : 1 if step is None else step[0]])
+
+
+@LOWERINGS.register("Slice")
+def _slice(ctx: LowerContext) -> Any:
+    given = _arguments(ctx)
+    x, axes = ctx.tensor(0), rank(ctx, 0)
+    if axes is None or any(isinstance(part, fx.Node) for part in given):
+        return ctx.call(slice_tensor, x, *given)
+    starts, ends, places, steps = given
+    cuts = [slice(None)] * axes
+    for i, axis in enumerate(range(len(starts)) if places is None else places):
+        step = 1 if steps is None else steps[i]
+        if step < 0:
+            return ctx.call(slice_tensor, x, *given)
+        end = ends[i] if ends[i] < _TO_THE_END else None
+        cuts[axis] = slice(starts[i] or None, end, step if step != 1 else None)
+    while cuts and cuts[-1] == slice(None):
+        cuts.pop()
+    if not cuts:
+        return x
+    return ctx.call(operator.getitem, x, tuple(cuts))
+
+
+@HOST_LOWERINGS.register("Slice")
+def _host_slice(ctx: LowerContext) -> Any:
+    starts, ends, _, steps = _arguments(ctx)
+    return ctx.host_call(slice_list, ctx.host(0), starts, ends, steps)
+
+
+def _arguments(ctx: LowerContext) -> list[Any]:
+    """starts, ends, axes and steps: attributes up to opset 9, then inputs."""
+    if ctx.count() > 1:
+        return [ctx.host(slot) if ctx.has(slot) else None for slot in (1, 2, 3, 4)]
+    given = [ctx.attr(name) for name in ("starts", "ends", "axes")]
+    return [None if part is None else list(part) for part in given] + [None]

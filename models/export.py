@@ -1,8 +1,9 @@
-"""PyTorch module -> ONNX, by either of PyTorch's two exporters, quietly and as one file.
+"""PyTorch module -> ONNX, by either of PyTorch's two exporters, quietly, in a form for training or deployment.
 
-The dynamo exporter (``torch.export``) folds every batch norm into the convolution before it, whatever
-the module's mode, and offers no switch; the TorchScript exporter is deprecated since PyTorch 2.9 but
-its graphs are what most existing files look like. Hence both, and ``keep_batchnorm``.
+Both forms come from one trace. The training form has every parameter under its own name and shape, batch norms
+and dropouts as nodes; the deploy form is the same graph folded. The dynamo exporter (``torch.export``) is
+PyTorch's own default; the TorchScript exporter is deprecated since PyTorch 2.9 but takes some modules that the other
+refuses, and its graphs are what most existing files look like.
 """
 
 from __future__ import annotations
@@ -10,89 +11,200 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import onnx
-
-from compressor.atomic import FileSet
-from compressor.errors import GraphError, UsageError
-from compressor.models.exporters import ExportRequest, by_dynamo, by_torchscript, quiet
+from compressor.atomic import write_bytes
+from compressor.errors import CompressorError, GraphError, UsageError
+from compressor.foreign_errors import ForeignErrors, reason
+from compressor.models.exporters import ExportRequest, by_dynamo, by_torchscript, quiet, require_exporters
 from compressor.models.registry import require_torch
 
 if TYPE_CHECKING:
+    import onnx
+    import onnx_ir
     from torch import Tensor, nn
 
 Exporter = Literal["dynamo", "torchscript"]
+Form = Literal["training", "deploy"]
+Inputs: TypeAlias = "Sequence[Tensor] | Mapping[str, Tensor]"
+Dynamic: TypeAlias = "str | Mapping[str, Mapping[int, str]] | None"
 
+EXPORTERS = ("dynamo", "torchscript")
 DEFAULT_OPSET = 20
 """What both exporters write natively; dynamo needs 18 at least, TorchScript knows none above 23."""
 
-_STACK_TRACE = "pkg.torch.onnx.stack_trace"
+
+@dataclass(frozen=True)
+class Trace:
+    """What an exporter made of a module, in training form until ``fold``.
+
+    Attributes:
+        model: weights refer to the module's own tensors.
+        names: of all parameters and buffers; tied ones lead to their first name.
+        unused: parameters that ``forward`` never reads, so that the graph has none of them.
+        notes: what the graph lacks, one sentence each.
+    """
+
+    model: onnx_ir.Model
+    names: dict[str, str]
+    unused: list[str]
+    notes: list[str]
+
+    def fold(self) -> None:
+        """Turn ``model`` into its deploy form."""
+        from compressor.models.deploy_form import make_deploy_form
+
+        make_deploy_form(self.model, self.names)
 
 
 def export(
     module: nn.Module,
-    example_inputs: Sequence[Tensor],
+    example_inputs: Inputs,
     path: str | os.PathLike[str] | None = None,
     *,
+    form: Form = "deploy",
     exporter: Exporter = "dynamo",
-    dynamic_batch: bool = False,
+    dynamic: Dynamic = None,
     opset: int = DEFAULT_OPSET,
-    keep_batchnorm: bool = False,
     output_names: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
-    """The inference form of ``module`` as an ONNX model, weights inside.
+    """``module`` as an ONNX model below 2 GiB, weights inside, unverified: ``compressor.export`` verifies.
 
     Args:
-        module: exported in evaluation mode; its training flags are left as they were.
-        example_inputs: the arguments of ``forward``, in order. Inputs are named as ``forward`` names them.
+        module, example_inputs, exporter, dynamic, opset, output_names: as for ``trace``.
         path: where to write the model, whole or not at all; None writes nothing.
-        exporter: "dynamo" (torch.export) or "torchscript" (tracing).
-        dynamic_batch: axis 0 of every input has any size, under the name "batch".
-        opset: the ONNX operator set wanted.
-        keep_batchnorm: BatchNormalization nodes stay, instead of being folded into the layer before.
-        output_names: what to call the outputs, in order; None leaves it to the exporter.
+        form: "deploy" (folded) or "training".
 
     Raises:
-        EnvironmentProblem: PyTorch, or onnxscript for dynamo, is not installed.
-        UsageError: the exporter is unknown or cannot write that opset.
-        GraphError: the module has something the exporter cannot express, or ``forward`` fails.
-        ModelFileError: the file cannot be written.
+        CompressorError: as ``trace`` does; ModelFileError if the file cannot be written.
     """
-    require_torch()
-    if exporter not in ("dynamo", "torchscript"):
-        raise UsageError(f"unknown exporter {exporter!r}", fix="Known: dynamo, torchscript.")
-    inputs = _pairs(example_inputs) if dynamic_batch else example_inputs
-    names = _input_names(module, len(inputs))
-    request = ExportRequest(tuple(inputs), names, output_names, dynamic_batch, opset, keep_batchnorm)
-    translate = by_dynamo if exporter == "dynamo" else by_torchscript
-    with _evaluation_mode(module), quiet(), _one_line_errors(exporter):
-        model = translate(module, request)
-    _check_opset(model, opset, exporter)
-    _drop_stack_traces(model)
+    inputs = named_inputs(module, example_inputs)
+    axes = dynamic_axes(dynamic, inputs)
+    with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+        traced = trace(module, inputs, example_inputs, Path(folder), exporter=exporter, dynamic=axes, opset=opset,
+                       output_names=output_names)  # fmt: skip
+        if form == "deploy":
+            traced.fold()
+        model = _to_proto(traced.model)
     if path is not None:
-        _write(model, Path(path))
+        write_bytes(Path(path), model.SerializeToString())
     return model
 
 
-def _pairs(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The inputs, doubled where their batch is one: torch.export takes a size of one for a constant."""
+def trace(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    example_inputs: Inputs,
+    folder: Path,
+    *,
+    exporter: Exporter,
+    dynamic: Mapping[str, Mapping[int, str]],
+    opset: int,
+    output_names: Sequence[str] | None,
+) -> Trace:
+    """Export ``module`` in evaluation mode; its training flags are left as they were.
+
+    Args:
+        inputs: of ``named_inputs``.
+        example_inputs: what the user gave; those of a sequence are passed by position.
+        folder: an empty folder that must outlive the trace.
+        exporter: "dynamo" (torch.export) or "torchscript" (tracing). Both write both forms.
+        dynamic: of ``dynamic_axes``.
+        opset: the ONNX operator set wanted.
+        output_names: what to call the outputs, in order; None leaves it to the exporter.
+
+    Raises:
+        EnvironmentProblem: PyTorch or onnxscript is not installed.
+        UsageError: the exporter is unknown or cannot write that opset.
+        GraphError: the module has something the exporter cannot express.
+    """
+    require_torch()
+    require_exporters()
+    if exporter not in EXPORTERS:
+        raise UsageError(f"unknown exporter {exporter!r}", fix=f"Known: {', '.join(EXPORTERS)}.")
+    from compressor.models.keep_dropout import KeepDropout, recurrent_notes
+    from compressor.models.training_form import make_training_form, state_names
+
+    grown = {name: _grown(value, dynamic.get(name, {})) for name, value in inputs.items()}
+    positional = 0 if isinstance(example_inputs, Mapping) else len(inputs)
+    request = ExportRequest(grown, positional, output_names, dynamic, opset, folder)
+    translate = by_dynamo if exporter == "dynamo" else by_torchscript
+    names = state_names(module)
+    dropouts = KeepDropout()
+    with evaluation_mode(module), quiet(), ForeignErrors(lambda error: _refused(exporter, error)), dropouts:
+        model = translate(module, request)
+    _check_opset(model, opset, exporter)
+    parameters = dict.fromkeys(names[name] for name, _ in module.named_parameters(remove_duplicate=False))
+    make_training_form(model, names, parameters)
+    unused = [name for name in parameters if name not in model.graph.initializers]
+    return Trace(model, names, unused, [*dropouts.notes, *recurrent_notes(module)])
+
+
+def named_inputs(module: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
+    """The example inputs by the names of ``forward``'s parameters, in their order.
+
+    Raises:
+        UsageError: there are more than ``forward`` takes, one that it needs is missing or unknown, or one is no tensor.
+    """
+    require_torch()
     import torch
 
-    return tuple(torch.cat([x, x]) if x.ndim and x.shape[0] == 1 else x for x in inputs)
+    where = type(module).__name__
+    parameters = inspect.signature(module.forward).parameters
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = [name for name, parameter in parameters.items() if parameter.kind in kinds]
+    required = [name for name in names if parameters[name].default is inspect.Parameter.empty]
+    if isinstance(inputs, Mapping):
+        unknown = [name for name in inputs if name not in names]
+        named = {name: inputs[name] for name in names if name in inputs}
+    else:
+        unknown = list(map(str, range(len(names), len(inputs))))
+        named = dict(zip(names, inputs, strict=False))
+    missing = [name for name in required if name not in named]
+    if unknown or missing or not named:
+        given = list(inputs) if isinstance(inputs, Mapping) else len(inputs)
+        said = f"forward takes {len(names)} inputs ({', '.join(names)}), given {given}"
+        raise UsageError(said, where=where, fix=f"Give {', '.join(required or names)}.")
+    for name, value in named.items():
+        if not isinstance(value, torch.Tensor):
+            raise UsageError(f"input {name!r} is a {type(value).__name__}, not a tensor", where=where)
+    return named
 
 
-def _input_names(module: nn.Module, count: int) -> list[str]:
-    names = list(inspect.signature(module.forward).parameters)
-    if count == 0 or count > len(names):
-        raise UsageError(f"forward takes {len(names)} inputs, {count} examples were given", where=type(module).__name__)
-    return names[:count]
+def dynamic_axes(dynamic: Dynamic, inputs: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
+    """Axis -> symbol for each input that has dynamic axes; a bare symbol means axis 0 of every input.
+
+    Raises:
+        UsageError: an input or axis does not exist, or a symbol is no identifier or stands for two sizes.
+    """
+    if dynamic is None:
+        return {}
+    if isinstance(dynamic, str):
+        dynamic = {name: {0: dynamic} for name, value in inputs.items() if value.ndim}
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, axes in dynamic.items():
+        if name not in inputs:
+            raise UsageError(f"dynamic axes of {name!r}, which is no input", fix=f"Inputs: {', '.join(inputs)}.")
+        shape = tuple(inputs[name].shape)
+        for axis, symbol in axes.items():
+            if not 0 <= axis < len(shape):
+                raise UsageError(f"input {name!r} has shape {list(shape)}, so no axis {axis}", fix="Axes count from 0.")
+            if not symbol.isidentifier():
+                raise UsageError(f"{symbol!r} cannot name a dynamic axis", fix="Give a name such as batch.")
+            size, other = sizes.setdefault(symbol, (shape[axis], name))
+            if size != shape[axis]:
+                said = f"{symbol!r} is {size} in input {other!r} and {shape[axis]} in input {name!r}"
+                raise UsageError(said, fix="Give them different names, or examples of one size.")
+    return {name: dict(axes) for name, axes in dynamic.items() if axes}
 
 
 @contextlib.contextmanager
-def _evaluation_mode(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """``module.eval()``, after which every part's flag is as before."""
     training = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -102,33 +214,28 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
             part.training = was_training
 
 
-@contextlib.contextmanager
-def _one_line_errors(exporter: Exporter) -> Iterator[None]:
+def _grown(value: Tensor, axes: Mapping[int, str]) -> Tensor:
+    """The input, doubled along dynamic axes of size one: torch.export takes a size of one for a constant."""
+    import torch
+
+    for axis in axes:
+        value = torch.cat([value, value], axis) if value.shape[axis] == 1 else value
+    return value
+
+
+def _refused(exporter: Exporter, error: BaseException) -> CompressorError:
     other = "torchscript" if exporter == "dynamo" else "dynamo"
-    try:
-        yield
-    except RuntimeError as error:  # the base of every exporter error, and what a failing forward raises
-        cause = next(iter(str(error.__cause__ or error).strip().splitlines()), type(error).__name__)
-        raise GraphError(f"{exporter} export failed: {cause}", fix=f"Try exporter={other!r}.") from error
+    return GraphError(f"{exporter} export failed: {reason(error)}", fix=f"Try the {other} exporter.")
 
 
-def _check_opset(model: onnx.ModelProto, wanted: int, exporter: Exporter) -> None:
+def _check_opset(model: onnx_ir.Model, wanted: int, exporter: Exporter) -> None:
     """Dynamo only logs a warning where it cannot convert down to the opset asked for."""
-    written = next(entry.version for entry in model.opset_import if entry.domain == "")
+    written = model.opset_imports[""]
     if written != wanted:
         raise UsageError(f"{exporter} cannot write opset {wanted}: it wrote {written}", fix=f"Ask for {written}.")
 
 
-def _drop_stack_traces(model: onnx.ModelProto) -> None:
-    """Dynamo writes source lines with the absolute paths of this machine into every node."""
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != _STACK_TRACE]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
+def _to_proto(model: onnx_ir.Model) -> onnx.ModelProto:
+    import onnx_ir
 
-
-def _write(model: onnx.ModelProto, path: Path) -> None:
-    with FileSet(path) as files:
-        with files.create(path) as file:
-            file.write(model.SerializeToString())
-        files.commit()
+    return onnx_ir.to_proto(model)

@@ -1,4 +1,8 @@
-"""PyTorch's two ONNX exporters behind one interface: a request in, a model out, nothing on the screen."""
+"""PyTorch's two ONNX exporters behind one interface: a request in, a model out, nothing on the screen.
+
+Both are asked for the graph as it was traced: nothing folded, so that every parameter is still itself and
+under its own name, and with dropouts. ``training_form`` makes it presentable, ``deploy_form`` folds it.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,16 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnx
-
 from compressor.errors import EnvironmentProblem, GraphError
 
 if TYPE_CHECKING:
+    import onnx_ir
     from torch import Tensor, nn
-
-BATCH_AXIS = "batch"
 
 _STDOUT = 1  # the file descriptor
 _TALKATIVE_LOGGERS = ("torch.onnx", "onnxscript")
@@ -28,85 +29,92 @@ _TALKATIVE_LOGGERS = ("torch.onnx", "onnxscript")
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What ``export`` was asked for, its module apart; ``module`` is in evaluation mode already."""
+    """What an exporter is asked for, its module apart; ``module`` is in evaluation mode already.
 
-    inputs: tuple[Tensor, ...]
-    input_names: list[str]
-    output_names: Sequence[str] | None
-    dynamic_batch: bool
-    opset: int
-    keep_batchnorm: bool
-
-
-def by_dynamo(module: nn.Module, request: ExportRequest) -> onnx.ModelProto:
-    """Export by ``torch.export``.
-
-    Raises:
-        RuntimeError: as PyTorch raises it, where the module cannot be exported.
-        EnvironmentProblem: onnxscript is not installed.
+    Attributes:
+        inputs: by the names of ``forward``'s parameters, in their order.
+        positional: how many of them are passed by position; the others by name.
+        dynamic: axis -> symbol, for the inputs that have dynamic axes.
+        folder: an empty folder that outlives the model, for weights beyond 2 GiB.
     """
-    import torch
 
+    inputs: Mapping[str, Tensor]
+    positional: int
+    output_names: Sequence[str] | None
+    dynamic: Mapping[str, Mapping[int, str]]
+    opset: int
+    folder: Path
+
+    def arguments(self) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """(positional, by name) as ``module(*positional, **by_name)`` takes them."""
+        items = list(self.inputs.items())
+        return tuple(value for _, value in items[: self.positional]), dict(items[self.positional :])
+
+
+def require_exporters() -> None:
+    """Raise EnvironmentProblem with what to install where onnxscript is absent, which tidies both exporters' graphs."""
     try:
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise EnvironmentProblem(
-            "the dynamo exporter needs onnxscript", fix="Install it with `pip install onnxscript`."
+            "exporting needs onnxscript", fix="Install it with `pip install onnxscript`."
         ) from error
-    batch = torch.export.Dim(BATCH_AXIS)
+
+
+def by_dynamo(module: nn.Module, request: ExportRequest) -> onnx_ir.Model:
+    """Export by ``torch.export``; raises whatever PyTorch raises."""
+    import torch
+
+    symbols = {symbol for axes in request.dynamic.values() for symbol in axes.values()}
+    dims = {symbol: torch.export.Dim(symbol) for symbol in sorted(symbols)}
+    axes = [
+        {axis: dims[symbol] for axis, symbol in request.dynamic.get(name, {}).items()} or None
+        for name in request.inputs
+    ]
+    args, kwargs = request.arguments()
+    by_name = dict(zip(request.inputs, axes, strict=True))
+    shapes: Any = None if not dims else by_name if kwargs else tuple(axes)
     program = torch.onnx.export(
         module,
-        request.inputs,
+        args,
+        kwargs=kwargs,
         dynamo=True,
         verbose=False,
         opset_version=request.opset,
-        input_names=request.input_names,
+        input_names=list(request.inputs),
         output_names=request.output_names,
-        dynamic_shapes=tuple({0: batch} for _ in request.inputs) if request.dynamic_batch else None,
-        optimize=not request.keep_batchnorm,
+        dynamic_shapes=shapes,
+        optimize=False,
     )
     if program is None:
         raise GraphError("the dynamo exporter returned nothing", where=type(module).__name__)
-    model: onnx.ModelProto = program.model_proto
-    return _fold_constants(model) if request.keep_batchnorm else model
+    model: onnx_ir.Model = program.model
+    return model
 
 
-def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """What dynamo's optimizer does, without its rewrite rules, of which one folds batch norms."""
+def by_torchscript(module: nn.Module, request: ExportRequest) -> onnx_ir.Model:
+    """Export by tracing; raises whatever PyTorch raises."""
     import onnx_ir
-    from onnx_ir.passes import common
-    from onnxscript import optimizer
-
-    # The optimizer's own limits leave the gate reordering of LSTM weights in the graph, as slices of parameters.
-    no_limit = 2**31
-    folded = onnx_ir.from_proto(model)
-    optimizer.fold_constants(folded, input_size_limit=no_limit, output_size_limit=no_limit)
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(folded)
-    common.IdentityEliminationPass()(folded)
-    common.RemoveUnusedNodesPass()(folded)
-    return onnx_ir.to_proto(folded)
-
-
-def by_torchscript(module: nn.Module, request: ExportRequest) -> onnx.ModelProto:
-    """Export by tracing; raises RuntimeError as PyTorch raises it."""
     import torch
 
-    # Only PRESERVE leaves batch norms of a module in evaluation mode as nodes, with training_mode = 0.
-    mode: dict[str, Any] = {"training": torch.onnx.TrainingMode.PRESERVE} if request.keep_batchnorm else {}
-    file = io.BytesIO()
+    path = request.folder / "traced.onnx"
+    args, kwargs = request.arguments()
     with _native_stdout_off():
         torch.onnx.export(
             module,
-            request.inputs,
-            file,  # type: ignore[arg-type]  # annotated as a path only, but files are what it is written for
+            args,
+            str(path),  # a path, not a file: beyond 2 GiB the weights go beside it
+            kwargs=kwargs,
             dynamo=False,
             opset_version=request.opset,
-            input_names=request.input_names,
+            input_names=list(request.inputs),
             output_names=request.output_names,
-            dynamic_axes={name: {0: BATCH_AXIS} for name in request.input_names} if request.dynamic_batch else None,
-            **mode,
+            dynamic_axes={name: dict(axes) for name, axes in request.dynamic.items()},
+            # Only PRESERVE leaves batch norms of a module in evaluation mode as nodes, with training_mode = 0.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
         )
-    return onnx.load_from_string(file.getvalue())
+    return onnx_ir.load(path)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,9 @@ from torch.nn.functional import cross_entropy, pad
 from compressor.errors import EnvironmentProblem
 from compressor.models.demo import Split, demo_folder, load_digits
 from compressor.models.digits_cnn import digits_cnn
-from compressor.models.export import export
+from compressor.models.export import Form, export
+
+FORMS: dict[str, Form] = {"digits_cnn.onnx": "deploy", "digits_cnn_bn.onnx": "training"}
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def main() -> None:
     write_data(folder / "digits.npz", settings)
     module = train(digits_cnn.factory(), settings, console)
     example = (torch.zeros(2, 1, 8, 8),)
-    for name, keep_batchnorm in (("digits_cnn.onnx", False), ("digits_cnn_bn.onnx", True)):
-        model = export(module, example, dynamic_batch=True, keep_batchnorm=keep_batchnorm, output_names=["logits"])
+    for name, form in FORMS.items():
+        model = export(module, example, dynamic="batch", form=form, output_names=["logits"])
         drop_metadata(model)
         (folder / name).write_bytes(model.SerializeToString())
     card = describe(module, settings)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compressor.errors import GraphError, ModelFileError, UsageError
-from compressor.models.export import DEFAULT_OPSET, Exporter, export
+from compressor.models.export import DEFAULT_OPSET, Exporter, Form, export
 from tests.models.onnx_runs import run
 
 both_exporters = pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
@@ -53,7 +53,7 @@ def operator_set(model: onnx.ModelProto) -> int:
 def test_exporting_is_silent(
     exporter: Exporter, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    export(TwoInputs(), inputs(), exporter=exporter, dynamic_batch=True, keep_batchnorm=True)
+    export(TwoInputs(), inputs(), exporter=exporter, dynamic="batch", form="training")
     assert capfd.readouterr() == ("", "")
     assert list(recwarn) == []
 
@@ -71,18 +71,16 @@ def test_a_module_in_training_mode_is_exported_for_inference_and_left_as_it_was(
     module = TwoInputs().train()
     module.norm.eval()
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    model = export(module, inputs(), exporter=exporter, keep_batchnorm=True)
-    assert "Dropout" not in {node.op_type for node in model.graph.node}
+    for form in ("training", "deploy"):
+        export(module, inputs(), exporter=exporter, form=form)
     assert (module.training, module.dropout.training, module.norm.training) == (True, True, False)
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
 
 
 @both_exporters
-@pytest.mark.parametrize("keep_batchnorm", [False, True])
-def test_names_are_those_of_forward_and_those_given(exporter: Exporter, keep_batchnorm: bool) -> None:
-    model = export(
-        TwoInputs(), inputs(), exporter=exporter, keep_batchnorm=keep_batchnorm, output_names=["maps", "means"]
-    )
+@pytest.mark.parametrize("form", ["training", "deploy"])
+def test_names_are_those_of_forward_and_those_given(exporter: Exporter, form: Form) -> None:
+    model = export(TwoInputs(), inputs(), exporter=exporter, form=form, output_names=["maps", "means"])
     assert [entry.name for entry in model.graph.input] == ["left", "right"]
     assert [entry.name for entry in model.graph.output] == ["maps", "means"]
 
@@ -90,7 +88,7 @@ def test_names_are_those_of_forward_and_those_given(exporter: Exporter, keep_bat
 @both_exporters
 def test_an_example_of_batch_one_still_gives_a_dynamic_batch(exporter: Exporter) -> None:
     module = TwoInputs().eval()
-    model = export(module, inputs(batch=1), exporter=exporter, dynamic_batch=True)
+    model = export(module, inputs(batch=1), exporter=exporter, dynamic="batch")
     left, right = inputs(batch=7)
     with torch.no_grad():
         expected = module(left, right)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 pytest.importorskip("torch", reason="the networks are PyTorch modules")
 pytest.importorskip("onnxscript", reason="the dynamo exporter needs onnxscript")
@@ -14,6 +18,7 @@ from torch import nn
 
 from compressor.models.export import Exporter, export
 from compressor.models.registry import MODELS, build, example_inputs
+from compressor.models.training_form import CONSTANTS_KEY
 from tests.models.onnx_runs import run
 
 # The networks that issue and design promise; a file deleted by accident must not shrink the contract.
@@ -84,7 +89,7 @@ def test_static_export_equals_torch(name: str, exporter: Exporter) -> None:
 @exporter_cases
 def test_dynamic_export_equals_torch_at_any_batch(name: str, exporter: Exporter) -> None:
     module = build(name)
-    model = export(module, example_inputs(name), exporter=exporter, dynamic_batch=True)
+    model = export(module, example_inputs(name), exporter=exporter, dynamic="batch")
     onnx.checker.check_model(model, full_check=True)
     assert all(entry.type.tensor_type.shape.dim[0].dim_param == "batch" for entry in model.graph.input)
     for batch in (1, 2, 5):
@@ -96,9 +101,50 @@ def test_dynamic_export_equals_torch_at_any_batch(name: str, exporter: Exporter)
 def test_batch_norms_stay_when_asked_for(name: str, exporter: Exporter) -> None:
     module = build(name)
     norms = batch_norms(name)
-    kept = export(module, example_inputs(name), exporter=exporter, dynamic_batch=True, keep_batchnorm=True)
+    kept = export(module, example_inputs(name), exporter=exporter, dynamic="batch", form="training")
     assert count(kept, "BatchNormalization") == norms
     assert all(len(node.output) == 1 for node in kept.graph.node if node.op_type == "BatchNormalization")
     assert_equal_to_torch(kept, module, name, batch=3)
     folded = export(module, example_inputs(name), exporter=exporter)
     assert count(folded, "BatchNormalization") < norms
+
+
+def holds_a_parameter(value: NDArray[np.float32], module: nn.Module) -> bool:
+    """In whatever layout."""
+    return any(np.array_equal(np.sort(value, None), np.sort(p.detach().numpy(), None)) for p in module.parameters())
+
+
+def foreign(model: onnx.ModelProto, module: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """Floating-point initializers, of more than one value, that no state dict knows."""
+    stored = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    known = {key for key, _ in [*module.named_parameters(), *module.named_buffers()]}
+    return {
+        key: value for key, value in stored.items() if value.dtype == np.float32 and value.size > 1 and key not in known
+    }
+
+
+@every_network
+@exporter_cases
+def test_parameters_are_the_state_dict_s(name: str, exporter: Exporter) -> None:
+    module = build(name)
+    model = export(module, example_inputs(name), exporter=exporter, dynamic="batch", form="training")
+    stored = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    for key, parameter in module.named_parameters():
+        np.testing.assert_array_equal(stored[key], parameter.detach().numpy())
+    (listed,) = (entry.value for entry in model.metadata_props if entry.key == CONSTANTS_KEY)
+    floats = {key for key, value in stored.items() if value.dtype == np.float32}
+    assert set(json.loads(listed)) == floats - dict(module.named_parameters()).keys()
+    assert not any(holds_a_parameter(value, module) for value in foreign(model, module).values())
+    assert count(model, "Dropout") == sum(isinstance(part, nn.Dropout) for part in module.modules())
+
+
+@every_network
+@exporter_cases
+def test_no_weight_of_the_deploy_form_has_another_name(name: str, exporter: Exporter) -> None:
+    module = build(name)
+    model = export(module, example_inputs(name), exporter=exporter, dynamic="batch")
+    assert set(foreign(model, module)) <= set(
+        foreign(export(module, example_inputs(name), exporter=exporter, dynamic="batch", form="training"), module)
+    )
+    assert not any(holds_a_parameter(value, module) for value in foreign(model, module).values())
+    assert count(model, "Dropout") == 0

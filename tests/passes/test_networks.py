@@ -45,7 +45,7 @@ def test_every_network_has_its_counts() -> None:
 
 
 def _analysed(name: str, exporter: Exporter, dynamic: bool) -> Analysis:
-    model = export(build(name), example_inputs(name), exporter=exporter, dynamic_batch=dynamic)
+    model = export(build(name), example_inputs(name), exporter=exporter, dynamic="batch" if dynamic else None)
     return analyse(fold_shuffles(normalize(from_proto(model))))
 
 

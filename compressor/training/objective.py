@@ -1,0 +1,112 @@
+"""What is minimised: labels, the original's logits, its inner tensors, in any combination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from compressor.errors import UsageError
+from compressor.training.context import FinetuneContext
+from compressor.training.features import matching_features, with_features
+from compressor.training.losses import (
+    are_probabilities,
+    class_axis,
+    distillation_loss,
+    feature_loss,
+    is_class_label,
+    label_loss,
+)
+from compressor.training.tensors import first_output
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """loss = (1 - distill) label loss + distill KL to the original + features x distance of inner tensors.
+
+    Attributes:
+        distill: from 0 (labels only) to 1 (the original only, no labels needed).
+        temperature: of the KL.
+        features: weight of the inner tensors, 0 for none.
+        feature_names: which, by their names in the graph; none named takes some that kept their shape.
+    """
+
+    distill: float = 0.0
+    temperature: float = 4.0
+    features: float = 0.0
+    feature_names: tuple[str, ...] = ()
+
+
+class Objective:
+    """The mixture for one module and one kind of data, settled on a first batch.
+
+    Attributes:
+        network: what to call with the inputs: the module, or the module with inner tensors as further outputs.
+        feature_names: the inner tensors compared.
+    """
+
+    def __init__(
+        self, module: nn.Module, context: FinetuneContext, mixture: Mixture, inputs: Sequence[Tensor],
+        labels: Tensor | None,
+    ) -> None:  # fmt: skip
+        self.mixture = mixture
+        self.network: nn.Module = module
+        self.feature_names: list[str] = []
+        self._teacher: nn.Module | None = None
+        if labels is None and mixture.distill < 1:
+            raise UsageError(
+                "the data has no labels", fix="Give labels, or learn from the original alone: --distill-share 1."
+            )
+        with torch.no_grad():
+            output = first_output(module(*inputs))
+        self._classes = labels is None or is_class_label(labels)
+        self._axis = output.ndim - 1 if labels is None or not self._classes else class_axis(output, labels)
+        self._probabilities = self._classes and are_probabilities(output, self._axis)
+        if mixture.distill > 0 or mixture.features > 0:
+            self._teacher = context.teacher
+        if mixture.features > 0:
+            self._compare_inside(module, context, inputs)
+
+    def _compare_inside(self, module: nn.Module, context: FinetuneContext, inputs: Sequence[Tensor]) -> None:
+        if not isinstance(module, fx.GraphModule):
+            raise UsageError("inner tensors have names only in a module made by from_onnx")
+        teacher = context.teacher
+        self.feature_names = matching_features(module, teacher, inputs, self.mixture.feature_names)
+        self.network = with_features(module, self.feature_names)
+        self._teacher = with_features(teacher, self.feature_names).eval()
+
+    def __call__(self, network: nn.Module, inputs: Sequence[Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(loss to go down, the model's output).
+
+        Args:
+            network: ``self.network``, or a wrapper of it for several processes.
+            inputs, labels: one batch.
+        """
+        output, features = self._split(network(*inputs))
+        loss = output.new_zeros((), dtype=torch.float32)
+        if labels is not None and self.mixture.distill < 1:
+            loss = loss + (1 - self.mixture.distill) * label_loss(output, labels, probabilities=self._probabilities)
+        if self._teacher is not None:
+            with torch.no_grad():
+                wanted, targets = self._split(self._teacher(*inputs))
+            if self.mixture.distill > 0:
+                loss = loss + self.mixture.distill * self._distillation(output, wanted)
+            if features:
+                loss = loss + self.mixture.features * feature_loss(features, targets)
+        return loss, output
+
+    def _distillation(self, output: Tensor, wanted: Tensor) -> Tensor:
+        if not self._classes:
+            return nn.functional.mse_loss(output.float(), wanted.float())
+        return distillation_loss(
+            output, wanted, self._axis, temperature=self.mixture.temperature, probabilities=self._probabilities
+        )
+
+    def _split(self, result: Any) -> tuple[Tensor, list[Tensor]]:
+        if not self.feature_names:
+            return first_output(result), []
+        outputs, features = result
+        return first_output(outputs), list(features)

@@ -1,0 +1,132 @@
+"""A run that was killed or interrupted goes on and ends as if nothing had happened, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from compressor.errors import UsageError
+from compressor.training import checkpoint
+from tests.training.small import QUICK, context, network, same, weights
+
+FILE = "step-01.pt"
+
+
+class Killed(BaseException):
+    """Nothing may catch this: as good as a kill."""
+
+
+def killed_after(folder: Path, stage: str, batch: int) -> None:
+    """A run that dies without a word after a batch."""
+
+    def die(now: str, done: int, total: int) -> None:
+        if (now, done) == (stage, batch):
+            raise Killed
+
+    with pytest.raises(Killed):
+        QUICK(network(), context(folder, progress=die))
+
+
+def uninterrupted() -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
+    """Weights and history of a run that nothing happens to."""
+    module, around = network(), context()
+    QUICK(module, around)
+    return weights(module), [{k: v for k, v in entry.items() if k != "seconds"} for entry in around.history]
+
+
+@pytest.mark.parametrize(("stage", "batch"), [("epoch 1 of 4", 2), ("epoch 2 of 4", 1), ("epoch 4 of 4", 7)])
+def test_killed_and_resumed(tmp_path: Path, stage: str, batch: int) -> None:
+    killed_after(tmp_path, stage, batch)
+    module, around = network(), context(tmp_path)
+    QUICK(module, around)
+    wanted, history = uninterrupted()
+    assert same(weights(module), wanted)
+    assert [{k: v for k, v in entry.items() if k != "seconds"} for entry in around.history] == history
+
+
+def test_resuming_repeats_no_finished_epoch(tmp_path: Path) -> None:
+    killed_after(tmp_path, "epoch 3 of 4", 1)
+    told: list[str] = []
+    QUICK(network(), context(tmp_path, progress=lambda stage, done, total: told.append(stage)))
+    assert set(told) == {"epoch 3 of 4", "epoch 4 of 4"}
+
+
+def test_ctrl_c_saves_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    def press(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("epoch 2 of 4", 3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        QUICK(network(), context(tmp_path, progress=press))
+    assert signal.getsignal(signal.SIGINT) is before
+    told: list[tuple[str, int]] = []
+    module, around = network(), context(tmp_path, progress=lambda stage, done, total: told.append((stage, done)))
+    QUICK(module, around)
+    assert told[0] == ("epoch 2 of 4", 4)
+    assert same(weights(module), uninterrupted()[0])
+
+
+def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:
+    first, second = network(), network()
+    QUICK(first, context(tmp_path))
+    told: list[str] = []
+    around = context(tmp_path, progress=lambda stage, done, total: told.append(stage))
+    QUICK(second, around)
+    assert not told
+    assert same(weights(first), weights(second))
+    assert len(around.history) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("settings", "settings was"), ("seed", "seed was 3, is 4"), ("weights", "weights before was sha256:")],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, change: str, said: str) -> None:
+    killed_after(tmp_path, "epoch 2 of 4", 1)
+    trainer = replace(QUICK, epochs=9) if change == "settings" else QUICK
+    module = network(seed=1 if change == "weights" else 0)
+    with pytest.raises(UsageError, match=f"{FILE}: belongs to another run: .*{said}"):
+        trainer(module, context(tmp_path, seed=4 if change == "seed" else 3))
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    killed_after(tmp_path, "epoch 2 of 4", 1)
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
+        QUICK(network(), context(tmp_path))
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+    torch.save({"format": 1, "identity": Path("x")}, tmp_path / FILE)  # any class that is no tensor
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
+        checkpoint.load(tmp_path / FILE, {})
+
+
+def test_a_kill_while_the_checkpoint_is_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(tmp_path, "epoch 2 of 4", 1)
+    before = (tmp_path / FILE).read_bytes()
+
+    def half(state: object, file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise Killed
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(Killed):
+        QUICK(network(), context(tmp_path))
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_no_folder_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    QUICK(network(), context())
+    assert not list(tmp_path.iterdir())

@@ -29,7 +29,10 @@ from compressor.passes.spaces import Space, build_spaces
 
 JOINED = "joined with an axis that is fixed"
 # Ops whose integer initializers are weights, biases and zero points.
-_QUANTISED = {"DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+_QUANTISED = {
+    "DequantizeLinear", "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger",
+    "QLinearAdd", "QLinearMul", "QLinearWhere", "QLinearConcat",
+}  # fmt: skip
 # What NumPy raises in a rule when shapes contradict each other, which ONNX's inference does not always see.
 _MISFITS = (ValueError, IndexError, ZeroDivisionError, TypeError, KeyError)
 _FLOATS = {

@@ -186,7 +186,6 @@ class RewriteContext:
             vector = list(given[slot - 1])
             vector[where] = number
             self.set_input(slot, vector)
-        self.set_input(3, given[2])
 
     def _bounds_now(self) -> tuple[list[int], list[int], list[int], list[int]]:
         """Starts, ends, axes, steps of this Slice as it stands."""
@@ -224,7 +223,7 @@ class RewriteContext:
             written=(probes[0].values.get(target), probes[1].values.get(target)),
             old=(probes[0].shapes[out], probes[1].shapes[out]),
             new=self.removal.new_shapes(out, self._out[0]),
-            source=self.removal.new_shapes(source, self._in[0]) if slot else None,
+            source=self.removal.new_shapes(source, self._in[0]),
             copy_marker=copy_marker,
             infer_marker=infer_marker,
         )

@@ -17,11 +17,15 @@ from compressor.graph_copy import subgraphs_of
 from compressor.passes.body_shapes import visit_bodies
 from compressor.passes.contrib_shapes import CONTRIB_SHAPES, STANDARD_TWIN
 from compressor.passes.facts import Probe
+from compressor.passes.quantized_shapes import QUANTIZED_SHAPES
 from compressor.passes.shape_values import EVALUATION_ERRORS, KERNELS, Array
 
 _VALUE_LIMIT = 1 << 16  # elements; shape arithmetic is far below, position tables and window masks are below
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli",
            "Dropout"}  # fmt: skip
+# The input whose type a com.microsoft op gives out, where it is not the first.
+_TYPE_SLOT = {"EmbedLayerNormalization": 2, "QLinearConcat": 2, "QLinearWhere": 1}
+_CONTRIB_SHAPES = {**CONTRIB_SHAPES, **QUANTIZED_SHAPES}
 # ONNX's inference gives these no shape, only a type.
 _KEEPS_SHAPE = {"GroupNormalization", "MeanVarianceNormalization"}
 
@@ -146,12 +150,12 @@ class ShapeEngine:
         names = [tensor.name for tensor in node.inputs]
         if any(name and name not in self.facts.shapes for name in names):
             return
-        rule = CONTRIB_SHAPES.get(node.op)
+        rule = _CONTRIB_SHAPES.get(node.op)
         shapes = [self.facts.shapes[name] if name else None for name in names]
         if rule is None:
             self._infer_twin(node)
             return
-        kind = self.facts.dtypes[names[2] if node.op == "EmbedLayerNormalization" else names[0]]
+        kind = self.facts.dtypes[names[_TYPE_SLOT.get(node.op, 0)]]
         for tensor, shape in zip(node.outputs, rule(shapes, node.attrs) or [], strict=False):
             if tensor.name:
                 self.facts.shapes[tensor.name] = shape

@@ -26,7 +26,7 @@ def target_entries(
     written: tuple[Array | None, Array | None],
     old: tuple[Shape, Shape],
     new: tuple[Shape, Shape],
-    source: tuple[Shape, Shape] | None,
+    source: tuple[Shape, Shape],
     copy_marker: int | None,
     infer_marker: int | None,
 ) -> list[Entry]:
@@ -35,7 +35,7 @@ def target_entries(
     Args:
         written: the vector's value at both probes, where known.
         old, new: the output's shape at both probes before and after.
-        source: the data input's new shape at both probes, for ops that can copy a dimension.
+        source: the first input's new shape at both probes, which a dimension can be copied from.
         copy_marker: 0 for Reshape (same position), 1 for Expand (aligned from the right).
         infer_marker: -1 for Reshape; used at most once.
     """
@@ -48,7 +48,7 @@ def target_entries(
     for i in range(rank):
         if i == inferred and infer_marker is not None:
             entries.append(Entry(infer_marker))
-        elif copy_marker is not None and source is not None and _asked_copy(marks, i, copy_marker, old, new, source):
+        elif copy_marker is not None and _asked_copy(marks, i, copy_marker, old, new, source):
             entries.append(Entry(copy_marker))
         elif old[0][i] == old[1][i]:
             entries.append(Entry(new[0][i]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from compressor.passes.labels import Labels, fixed, is_fixed
@@ -21,9 +23,14 @@ def _pin_dynamic(ctx: RuleContext, slot: int, axis: int) -> None:
 @OP_RULES.register("Concat")
 def concat(ctx: RuleContext) -> None:
     """Labels are joined along the axis; the other axes are one axis each."""
-    operands = [ctx.labels(slot) for slot in range(len(ctx.node.inputs))]
-    axis = ctx.axis(ctx.attr("axis"))
-    for slot in range(len(operands)):
+    join(ctx, range(len(ctx.node.inputs)))
+
+
+def join(ctx: RuleContext, slots: Sequence[int]) -> None:
+    """The output is the inputs ``slots``, one after the other along attribute ``axis``."""
+    operands = [ctx.labels(slot) for slot in slots]
+    axis = ctx.axis(ctx.attr("axis"), slots[0])
+    for slot in slots:
         _pin_dynamic(ctx, slot, axis)
     out = list(operands[0])
     for other in operands[1:]:

@@ -9,10 +9,11 @@ from compressor.passes.split_merge import split
 
 @OP_RULES.register("BatchNormalization")
 def batch_norm(ctx: RuleContext) -> None:
-    """Scale, bias, mean and variance are per channel (axis 1)."""
+    """Scale, bias, mean and variance are per channel (axis 1); a 1-D input is one channel."""
     x = ctx.labels(0)
-    for slot in range(1, 5):
-        ctx.unify(ctx.labels(slot)[0], x[min(1, len(x) - 1)])
+    if len(x) > 1:
+        for slot in range(1, 5):
+            ctx.unify(ctx.labels(slot)[0], x[1])
     ctx.output(x)
     for slot in range(1, len(ctx.node.outputs)):
         ctx.output(ctx.labels(1), slot)

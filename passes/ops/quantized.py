@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from compressor.passes.labels import Labels
+from collections.abc import Sequence
+
+from compressor.passes.labels import Labels, fixed
 from compressor.passes.op_rules import OP_RULES, RuleContext
 from compressor.passes.ops.conv import rewrite_conv, tie_conv
 from compressor.passes.ops.elementwise import broadcast
 from compressor.passes.rewrite_rules import REWRITES
 
 
-def _follow(ctx: RuleContext, slots: tuple[int, ...], axis: Labels) -> None:
+def _follow(ctx: RuleContext, slots: Sequence[int], axis: Labels) -> None:
     """Scales or zero points of one number per index of ``axis`` (a scalar follows nothing)."""
     for slot in slots:
         if ctx.has(slot) and ctx.rank(slot) == 1 and ctx.shape(slot)[0] == axis.size:
@@ -53,7 +55,7 @@ def qlinear_conv(ctx: RuleContext) -> None:
 @OP_RULES.register("ConvInteger")
 def conv_integer(ctx: RuleContext) -> None:
     """x, w, x_zero, w_zero."""
-    _follow(ctx, (3,), ctx.labels(1)[0])
+    _follow(ctx, [3], ctx.labels(1)[0])
     tie_conv(ctx, data=0, weight=1, bias=None, zero=3)
 
 
@@ -61,11 +63,17 @@ REWRITES.register("QLinearConv")(rewrite_conv)
 REWRITES.register("ConvInteger")(rewrite_conv)
 
 
-def _matmul(ctx: RuleContext, a_slot: int, b_slot: int, zero: int) -> None:
+def _matmul(ctx: RuleContext, a_slot: int, b_slot: int, rows: Sequence[int], columns: Sequence[int]) -> None:
+    """``rows``: scales and zero points of a, [M] or [..., M, 1]; ``columns``: of b, [N] or [..., 1, N], zero last."""
     a, b = ctx.labels(a_slot), ctx.labels(b_slot)
+    for slot in filter(ctx.has, rows):
+        one_each = ctx.labels(slot)
+        broadcast(ctx, [a, [*one_each, fixed(1)] if len(one_each) == 1 else one_each])
+    for slot in filter(ctx.has, columns):
+        broadcast(ctx, [b, ctx.labels(slot)])
     b_axis = max(len(b) - 2, 0)
     ctx.unify(a[-1], b[b_axis])
-    ctx.contract(b_slot, b_axis, zero=zero)
+    ctx.contract(b_slot, b_axis, zero=columns[-1])
     out = [*broadcast(ctx, [a[:-2], b[:-2]]), *a[:-1][-1:], *b[b_axis + 1 :]]
     ctx.macs(1, *out, a[-1])
     ctx.output(out)
@@ -74,15 +82,10 @@ def _matmul(ctx: RuleContext, a_slot: int, b_slot: int, zero: int) -> None:
 @OP_RULES.register("QLinearMatMul")
 def qlinear_matmul(ctx: RuleContext) -> None:
     """a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero; per row of a, per column of b."""
-    a, b = ctx.labels(0), ctx.labels(3)
-    _follow(ctx, (4, 5), b[-1])
-    if ctx.rank(1) == 1 and ctx.shape(1)[0] > 1:
-        _follow(ctx, (1, 2), a[-2])
-    _matmul(ctx, 0, 3, zero=5)
+    _matmul(ctx, 0, 3, rows=(1, 2), columns=(4, 5))
 
 
 @OP_RULES.register("MatMulInteger")
 def matmul_integer(ctx: RuleContext) -> None:
-    """a, b, a_zero, b_zero."""
-    _follow(ctx, (3,), ctx.labels(1)[-1])
-    _matmul(ctx, 0, 1, zero=3)
+    """a, b, a_zero, b_zero; per row of a, per column of b."""
+    _matmul(ctx, 0, 1, rows=(2,), columns=(3,))

@@ -62,7 +62,7 @@ def pool(ctx: RuleContext) -> None:
         ctx.pin(labels, "a pool slides over this axis")
     out = [x[0], x[1], *(fixed(size) for size in ctx.out_shape()[2:])]
     ctx.output(out)
-    if len(ctx.node.outputs) > 1 and ctx.node.outputs[1].name:  # MaxPool's flat indices count channels
+    if any(tensor.name for tensor in ctx.node.outputs[1:]):  # MaxPool's flat indices count channels
         for labels in x:
             ctx.pin(labels, "MaxPool returns positions in the whole tensor")
         ctx.output(list(out), 1)

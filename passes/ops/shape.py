@@ -44,13 +44,11 @@ def unsqueeze(ctx: RuleContext) -> None:
 def reshape(ctx: RuleContext) -> None:
     """Runs of equal product: merged axes pair up, split axes take pairs apart."""
     before, after = ctx.shapes_at_both(ctx.node.inputs[0]), ctx.shapes_at_both(ctx.node.outputs[0])
-    cuts = reshape_runs(before[0], after[0])
-    if before[0] != before[1]:
-        cuts &= reshape_runs(before[1], after[1])
+    cuts = reshape_runs(before[0], after[0]) & reshape_runs(before[1], after[1])
     x = ctx.labels(0)
     out: AxisLabels = []
     i = j = 0
-    for next_i, next_j in sorted(cuts)[1:]:
+    for next_i, next_j in sorted(cuts):
         if next_j < j:
             continue
         run = Run((before[0][i:next_i], before[1][i:next_i]), (after[0][j:next_j], after[1][j:next_j]))
@@ -124,15 +122,16 @@ def tile(ctx: RuleContext) -> None:
     repeats = ctx.value(1)
     out: AxisLabels = []
     for axis, labels in enumerate(x):
-        if labels.size == 1:
+        size = ctx.out_shape()[axis]
+        if labels.size == 1 and repeats is not None:  # which the rewrite writes anew
             out.append(_stretched(ctx, axis))
         elif is_fixed(labels):
-            out.append(fixed(ctx.out_shape()[axis]))
-        elif repeats is None:
+            out.append(fixed(size))
+        elif ctx.dynamic_out(axis):
             ctx.pin(labels, "the number of copies is computed at run time")
-            out.append(fixed(ctx.out_shape()[axis]))
+            out.append(fixed(size))
         else:
-            out.append(merge(ctx.store, [fixed(int(repeats[axis])), labels]))
+            out.append(merge(ctx.store, [fixed(size // labels.size), labels]))
     ctx.output(out)
 
 

@@ -18,6 +18,7 @@ class Case:
         note: what is special, for the test's id.
         free: "parameter:axis" -> how many of its indices may go; over-caution shows here.
         pinned: "parameter:axis" -> a part of the recorded reason; nothing of it may go.
+        tied: "parameter:axis" -> another of which the same indices go, where no kernel would notice.
         kernel: False where ONNX Runtime's CPU provider lacks the op, so that only shapes can be checked.
     """
 
@@ -32,6 +33,7 @@ class Case:
     free: Mapping[str, int] = field(default_factory=dict)
     pinned: Mapping[str, str] = field(default_factory=dict)
     kernel: bool = True
+    tied: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "-".join(filter(None, [self.op, self.note, str(self.opset)]))

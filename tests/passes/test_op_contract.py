@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compressor.errors import ModelFileError
@@ -11,23 +13,19 @@ from compressor.passes.cost import CostModel
 from compressor.passes.op_rules import OP_RULES
 from compressor.passes.ops.pinned import PINNED
 from compressor.passes.rewrite import remove_atoms
-from tests.passes import (
-    cases_attention,
-    cases_compute,
-    cases_elementwise,
-    cases_indexing,
-    cases_pinned,
-    cases_positional,
-    cases_quantized,
-    cases_shape,
+from tests.passes.graphs import (
+    analysed,
+    assert_same_shapes,
+    float_elements,
+    free_indices,
+    prove,
+    reasons,
+    removals,
+    use,
 )
-from tests.passes.graphs import analysed, assert_same_shapes, float_elements, free_indices, prove, reasons, removals
 from tests.passes.op_case import Case
 
-FAMILIES = (
-    cases_attention, cases_compute, cases_elementwise, cases_indexing, cases_pinned, cases_positional, cases_quantized,
-    cases_shape,
-)  # fmt: skip
+FAMILIES = [import_module(f"tests.passes.{path.stem}") for path in sorted(Path(__file__).parent.glob("cases_*.py"))]
 CASES: list[Case] = [case for family in FAMILIES for case in family.CASES]
 
 
@@ -65,6 +63,9 @@ def test_pruned_equals_masked(case: Case) -> None:
         parameter, axis = place.split(":")
         assert free_indices(analysis, parameter, int(axis)) == 0
         assert reason in why[place]
+    for place, other in case.tied.items():
+        one, two = (use(analysis, at.split(":")[0])[int(at.split(":")[1])] for at in (place, other))
+        np.testing.assert_array_equal(analysis.state.store.resolve(one), analysis.state.store.resolve(two))
     if not analysis.spaces:
         assert case.pinned
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compressor.passes.rewrite import removal_of
 from compressor.passes.shape_patch import Entry, target_entries
 from tests.passes.graphs import Weights, analysed, equal_at, f32, i64, prove, removals
 
@@ -37,10 +38,47 @@ def test_a_batch_times_heads_is_inferred() -> None:
 
 def test_a_size_that_is_neither_copied_nor_inferred_is_computed() -> None:
     entries = target_entries(
-        written=(None, None), old=((8, 4), (20, 4)), new=((6, 3), (15, 3)), source=None, copy_marker=None,
-        infer_marker=None,
+        written=(None, None), old=((8, 4), (20, 4)), new=((6, 3), (15, 3)), source=((6, 3), (15, 3)),
+        copy_marker=None, infer_marker=None,
     )  # fmt: skip
     assert entries == [Entry(None, 3, 4), Entry(3)]
+
+
+def test_a_reshape_copies_by_place_and_an_expand_from_the_right() -> None:
+    """Of another rank than its source, so that the two ways differ."""
+    wide, narrow = ((2, 2, 4), (5, 2, 4)), ((2, 8), (5, 8))
+    free: tuple[None, None] = (None, None)
+    reshape = target_entries(written=free, old=wide, new=wide, source=narrow, copy_marker=0, infer_marker=None)
+    assert reshape == [Entry(0), Entry(2), Entry(4)]
+    tall = ((3, 2, 8), (3, 5, 8))
+    expand = target_entries(written=free, old=tall, new=tall, source=narrow, copy_marker=1, infer_marker=None)
+    assert expand == [Entry(3), Entry(1), Entry(8)]
+
+
+def test_a_merged_batch_that_shrinks_is_copied_and_nothing_is_computed() -> None:
+    """[N * 8, 6] loses rows; [0, -1, 2] keeps its form."""
+    body = "h = MatMul(x, w)\nf = Reshape(h, all)\ng = MatMul(f, u)\nr = Reshape(g, cut)\ns = Relu(r)\n"
+    body += "b = Reshape(s, back)\no = Reshape(b, rows)\ny = MatMul(o, v)"
+    analysis = analysed(body, {"w": (6, 8), "u": (1, 6), "v": (48, 5), "all": _i(-1, 1), "cut": _i(0, -1, 2),
+                               "back": _i(0, 6), "rows": _i(-1, 48)})  # fmt: skip
+    assert len(analysis.spaces) >= 1
+    for atoms in removals(analysis, shares=(0.4,)):
+        pruned = prove(analysis, atoms)
+        assert [node.op for node in pruned.nodes] == [node.op for node in analysis.graph.nodes]
+
+
+def test_sizes_after_a_removal_at_both_probes() -> None:
+    """A dynamic axis made of batch and channels shrinks by the same share at each; an empty one stays empty."""
+    analysis = analysed("h = MatMul(x, w)\nf = Reshape(h, all)\no = Reshape(f, rows)\ny = MatMul(o, v)",
+                        {"w": (6, 8), "v": (8, 5), "all": _i(-1), "rows": _i(-1, 8)})  # fmt: skip
+    (space,) = analysis.spaces
+    removal = removal_of(analysis, space.atoms[:3])
+    assert (analysis.probes[0].shapes["f"], analysis.probes[1].shapes["f"]) == ((16,), (40,))
+    assert removal.new_shapes("f", removal.tensor_masks("f")) == ((10,), (25,))
+    assert removal.new_shapes("h", removal.tensor_masks("h")) == ((2, 5), (5, 5))
+    for probe, size in zip(analysis.probes, (0, 4), strict=True):
+        probe.shapes["empty"] = (size, 8)
+    assert removal.new_shapes("empty", [None, removal.tensor_masks("h")[1]]) == ((0, 5), (4, 5))
 
 
 def _i(*numbers: int) -> np.ndarray:

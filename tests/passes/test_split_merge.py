@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compressor.passes.labels import FIXED, LabelStore, fixed, is_fixed
-from compressor.passes.split_merge import merge, refine, reshape_runs, split
+from compressor.passes.split_merge import merge, refine, reshape_runs, split, splits_exactly
 from tests.passes.graphs import analysed, prove, removals
 
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=4)
@@ -65,6 +65,43 @@ def test_pinned_columns_leave_the_rows_free() -> None:
     assert (store.resolve(row) != FIXED).all()
     assert is_fixed(store.resolve(column))
     np.testing.assert_array_equal(store.resolve(atoms), np.repeat(store.resolve(row), 3))
+
+
+def test_what_was_merged_splits_exactly_along_the_same_lines_only() -> None:
+    store = LabelStore()
+    three, four, two = (store.fresh(n) for n in (3, 4, 2))
+    merged = merge(store, [three, four, two])
+    assert splits_exactly(store, merged, [3, 4, 2])
+    assert splits_exactly(store, merged, [12, 2])
+    assert splits_exactly(store, merged, [3, 8])
+    assert splits_exactly(store, merged, [24])
+    assert not splits_exactly(store, merged, [4, 6])
+    assert not splits_exactly(store, merged, [3, 2, 4])  # the rest of the first cut does not come apart
+    assert not splits_exactly(store, merged, [4, 3, 2])
+    assert not splits_exactly(store, store.fresh(6), [2, 3])
+    assert splits_exactly(store, fixed(6), [2, 3])
+
+
+@pytest.mark.parametrize("sizes", [[1, 3], [3, 1], [1, 3, 1]])
+def test_axes_of_size_1_come_and_go(sizes: list[int]) -> None:
+    store = LabelStore()
+    atoms = store.fresh(3)
+    assert splits_exactly(store, atoms, sizes)
+    assert len(store) == 4  # nothing was made on the way
+
+
+def test_fixed_and_free_sides_split_as_they_were_merged() -> None:
+    """A FIXED side leaves repeats, whose rows or columns are alike."""
+    store = LabelStore()
+    rows, columns = store.fresh(2), store.fresh(3)
+    for left, right in ((rows, fixed(3)), (fixed(2), columns), (rows, columns)):
+        one, other = split(store, merge(store, [left, right]), [2, 3])
+        np.testing.assert_array_equal(store.resolve(one), store.resolve(left))
+        np.testing.assert_array_equal(store.resolve(other), store.resolve(right))
+    half = np.concatenate([fixed(1), store.fresh(1)])  # one row stays, the other may go
+    one, other = split(store, merge(store, [half, columns]), [2, 3])
+    np.testing.assert_array_equal(store.resolve(one), store.resolve(half))
+    np.testing.assert_array_equal(store.resolve(other), store.resolve(columns))
 
 
 @pytest.mark.parametrize(

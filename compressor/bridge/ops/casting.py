@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type
@@ -75,6 +75,9 @@ def to_number(value: Any, kind: str) -> Any:
 def _host_cast(ctx: LowerContext) -> Any:
     dtype = _wanted(ctx)
     if dtype in (torch.int64, torch.int32):
+        value = ctx.value(0)
+        if isinstance(value, fx.Node) and value.target is torch.Tensor.size:
+            return value
         return ctx.host_call(to_number, ctx.host(0), "int")
     if dtype == torch.bool:
         return ctx.host_call(to_number, ctx.host(0), "bool")

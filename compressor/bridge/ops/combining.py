@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type, is_float
@@ -25,8 +25,25 @@ def _fold(ctx: LowerContext, function: Callable[..., Any]) -> Any:
     return functools.reduce(lambda left, right: ctx.call(function, left, right), ctx.tensors())
 
 
+def softmax_or_zero(x: Tensor, dim: int) -> Tensor:
+    """Softmax with zeros where nothing is let through, which plainly is 0 / 0 and leaves no gradient elsewhere."""
+    silent = ~torch.isfinite(x.amax(dim, keepdim=True))
+    return torch.softmax(x.masked_fill(silent, 0.0), dim).masked_fill(silent, 0.0)
+
+
+def _is_softmax_or_zero(condition: Any, zero: Any, softmax: Any) -> bool:
+    """Attention's ``where(isnan(softmax(x)), 0, softmax(x))``?"""
+    if not (isinstance(condition, fx.Node) and isinstance(softmax, fx.Node) and isinstance(zero, Tensor)):
+        return False
+    checks = condition.target is torch.isnan and condition.args == (softmax,) and softmax.target is torch.softmax
+    return checks and zero.numel() == 1 and zero.item() == 0
+
+
 @LOWERINGS.register("Where")
 def _where(ctx: LowerContext) -> Any:
+    condition, zero, softmax = (ctx.value(slot) for slot in range(3))
+    if isinstance(softmax, fx.Node) and _is_softmax_or_zero(condition, zero, softmax):
+        return ctx.call(softmax_or_zero, *softmax.args)
     return ctx.call(torch.where, ctx.tensor(0), ctx.tensor(1), ctx.tensor(2))
 
 

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LowerContext
-from compressor.bridge.ops.shape import axes_of
+from compressor.bridge.ops.shape import axes_of, list_of, numbers_of, shape_of
 from compressor.bridge.tensor_types import to_torch
 from compressor.tensor_values import peek
 
 _LONGEST = 64  # elements; longer lists are data, not sizes
 
 
-def pick(values: Sequence[Any], index: Sequence[int]) -> list[Any]:
-    """The elements at these places."""
-    return [values[i] for i in index]
+def length_of(values: Sequence[Any]) -> list[int]:
+    """The shape of a list."""
+    return [len(values)]
 
 
 def join(*parts: Any) -> list[Any]:
@@ -30,11 +31,6 @@ def join(*parts: Any) -> list[Any]:
         else:
             joined.append(part)
     return joined
-
-
-def in_list(value: Any) -> Any:
-    """A number as a list of one."""
-    return [value]
 
 
 def without_axis(value: Any) -> Any:
@@ -53,18 +49,47 @@ def repeat(value: Any, count: Any) -> Any:
     return [value] * count[0] if count else value
 
 
+def elements_of(value: Any) -> list[Any] | None:
+    """The numbers, or nodes of numbers, that a host list is known to consist of."""
+    if isinstance(value, torch.Tensor):
+        return list(value.reshape(-1).tolist())
+    numbers = numbers_of(value)
+    return None if numbers is None else list(numbers)
+
+
+@HOST_LOWERINGS.register("Shape")
+def _shape(ctx: LowerContext) -> Any:
+    elements = elements_of(ctx.value(0))
+    return ctx.host_call(length_of, ctx.host(0)) if elements is None else [len(elements)]
+
+
 @HOST_LOWERINGS.register("Gather")
 def _gather(ctx: LowerContext) -> Any:
-    index = ctx.value(1)
-    if isinstance(index, torch.Tensor):
-        places: Any = index.tolist()
-        return ctx.host_call(pick if isinstance(places, list) else operator.getitem, ctx.host(0), places)
-    return NotImplemented
+    values, index = ctx.value(0), ctx.value(1)
+    if not isinstance(index, torch.Tensor):
+        return NotImplemented
+    places: Any = index.tolist()
+    if isinstance(places, list):
+        return ctx.host_call(list_of, *(_number_at(ctx, values, place) for place in places))
+    return _number_at(ctx, values, places)
+
+
+def _number_at(ctx: LowerContext, values: Any, place: int) -> Any:
+    """One number of a host list, found the shortest way."""
+    elements = elements_of(values)
+    if elements is not None:
+        return elements[place]
+    if values.target is shape_of and values.args[1:] == (0, None):
+        return ctx.host_call(torch.Tensor.size, values.args[0], place)
+    return ctx.host_call(operator.getitem, values, place)
 
 
 @HOST_LOWERINGS.register("Concat")
 def _concat(ctx: LowerContext) -> Any:
-    return ctx.host_call(join, *(ctx.host(slot) for slot in range(ctx.count())))
+    parts = [elements_of(ctx.value(slot)) for slot in range(ctx.count())]
+    if any(part is None for part in parts):
+        return ctx.host_call(join, *(ctx.host(slot) for slot in range(ctx.count())))
+    return ctx.host_call(list_of, *(number for part in parts if part is not None for number in part))
 
 
 @HOST_LOWERINGS.register("Identity")
@@ -75,12 +100,18 @@ def _identity(ctx: LowerContext) -> Any:
 @HOST_LOWERINGS.register("Unsqueeze")
 def _unsqueeze(ctx: LowerContext) -> Any:
     axes = axes_of(ctx)
-    return ctx.host_call(in_list, ctx.host(0)) if axes in ((0,), (-1,)) and _is_number(ctx) else NotImplemented
+    return ctx.host_call(list_of, ctx.host(0)) if axes in ((0,), (-1,)) and _is_number(ctx) else NotImplemented
 
 
 @HOST_LOWERINGS.register("Squeeze")
 def _squeeze(ctx: LowerContext) -> Any:
-    return ctx.host_call(without_axis, ctx.host(0))
+    return without(ctx)
+
+
+def without(ctx: LowerContext) -> Any:
+    """Input 0 as a number, if it is a list of one."""
+    elements = elements_of(ctx.value(0))
+    return elements[0] if elements is not None and len(elements) == 1 else ctx.host_call(without_axis, ctx.host(0))
 
 
 @HOST_LOWERINGS.register("Reshape", "Expand")
@@ -90,7 +121,9 @@ def _reshape(ctx: LowerContext) -> Any:
         return NotImplemented
     wanted = shape.tolist()
     if wanted == []:
-        return ctx.host_call(without_axis, ctx.host(0)) if ctx.node.op == "Reshape" else ctx.value(0)
+        return without(ctx) if ctx.node.op == "Reshape" else ctx.value(0)
+    if wanted == [-1] and elements_of(ctx.value(0)) is not None:
+        return ctx.value(0)
     if wanted in ([-1], [1]):
         return ctx.host_call(join, ctx.host(0))
     return NotImplemented
@@ -107,11 +140,11 @@ def _split(ctx: LowerContext) -> Any:
 
 @HOST_LOWERINGS.register("ConstantOfShape")
 def _constant_of_shape(ctx: LowerContext) -> Any:
-    """Only as long as some axes are many: the ones and minus ones that sizes are compared with."""
-    sizes = ctx.node.inputs[0].shape
-    given, length = ctx.attr("value"), ctx.node.outputs[0].shape
-    small = length is not None and len(length) == 1 and isinstance(length[0], int) and length[0] <= _LONGEST
-    if sizes is None or not small or given is None:
+    """Only as long as there are axes: the ones, or minus ones, that sizes are compared with."""
+    count, given = ctx.value(0), ctx.attr("value")
+    declared = ctx.node.outputs[0].shape
+    short = declared is not None and len(declared) == 1 and isinstance(declared[0], int) and declared[0] <= _LONGEST
+    if given is None or not (short or (isinstance(count, fx.Node) and count.target is length_of)):
         return NotImplemented
     value = to_torch(peek(given), f"node {ctx.node.name!r}")
     return NotImplemented if value.is_floating_point() else ctx.host_call(repeat, value.item(), ctx.host(0))

@@ -18,11 +18,6 @@ def shape_of(x: Tensor, start: int, end: int | None) -> list[int]:
     return list(x.shape[start:end])
 
 
-def size_of(x: Tensor, axis: int) -> int:
-    """The size of one axis."""
-    return x.shape[axis]
-
-
 def reshape(x: Tensor, shape: Sequence[int], allow_zero: bool) -> Tensor:
     """ONNX's Reshape: 0 keeps the size at its place, unless zeros are allowed; -1 takes what is left."""
     if not allow_zero:
@@ -80,11 +75,14 @@ def _size(ctx: LowerContext) -> Any:
 def _reshape(ctx: LowerContext) -> Any:
     x, shape, allow_zero = ctx.tensor(0), ctx.host(1), bool(ctx.attr("allowzero", 0))
     if isinstance(shape, fx.Node):
-        return ctx.call(reshape, x, shape, allow_zero)
+        known = numbers_of(shape)
+        if known is None or 0 in known:
+            return ctx.call(reshape, x, shape, allow_zero)
+        return ctx.call(torch.reshape, x, known)
     if not allow_zero:
         if shape.count(0) == 1 and -1 not in shape:
             shape = [size or -1 for size in shape]
-        shape = [size or ctx.call(size_of, x, i) for i, size in enumerate(shape)]
+        shape = [size or ctx.call(torch.Tensor.size, x, i) for i, size in enumerate(shape)]
     return ctx.call(torch.reshape, x, tuple(shape))
 
 
@@ -125,9 +123,22 @@ def _unsqueeze(ctx: LowerContext) -> Any:
 @LOWERINGS.register("Expand")
 def _expand(ctx: LowerContext) -> Any:
     x, shape, axes = ctx.tensor(0), ctx.host(1), rank(ctx, 0)
-    if isinstance(shape, fx.Node) or axes is None:
+    known = numbers_of(shape) if isinstance(shape, fx.Node) else shape
+    if known is None or axes is None or len(known) < axes:
         return ctx.call(expand, x, shape)
-    return ctx.call(torch.Tensor.expand, x, tuple(expanded_sizes(axes, shape)))
+    if any(isinstance(size, fx.Node) for size in known):
+        return ctx.call(expand, x, shape)
+    return ctx.call(torch.Tensor.expand, x, tuple(expanded_sizes(axes, known)))
+
+
+def list_of(*numbers: Any) -> list[Any]:
+    """A host list of these numbers."""
+    return list(numbers)
+
+
+def numbers_of(values: fx.Node) -> tuple[Any, ...] | None:
+    """The numbers, or nodes of numbers, that a host list consists of, if that is known."""
+    return tuple(values.args) if values.target is list_of else None
 
 
 def axes_of(ctx: LowerContext, slot: int = 1) -> Any:

@@ -6,10 +6,12 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import rank
+from compressor.bridge.ops.shape import list_of, numbers_of, shape_of
 
 _TO_THE_END = 2**31 - 1  # what exporters write for "up to the end", or more
 
@@ -68,6 +70,14 @@ def _slice(ctx: LowerContext) -> Any:
 @HOST_LOWERINGS.register("Slice")
 def _host_slice(ctx: LowerContext) -> Any:
     starts, ends, _, steps = _arguments(ctx)
+    values = ctx.value(0)
+    if isinstance(values, fx.Node) and not any(isinstance(part, fx.Node) for part in (starts, ends, steps)):
+        numbers = numbers_of(values)
+        if numbers is not None:
+            return ctx.host_call(list_of, *slice_list(numbers, starts, ends, steps))
+        is_last = starts[0] == -1 and ends[0] >= _TO_THE_END
+        if values.target is shape_of and values.args[1:] == (0, None) and (is_last or ends[0] == starts[0] + 1 > 0):
+            return ctx.host_call(list_of, ctx.host_call(torch.Tensor.size, values.args[0], starts[0]))
     return ctx.host_call(slice_list, ctx.host(0), starts, ends, steps)
 
 

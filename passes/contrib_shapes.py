@@ -49,21 +49,35 @@ def _multi_head(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
 
 
 def _group_query(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
-    query, key, value, past = shapes[:4]
-    if query is None or key is None or value is None:
+    query, key, _, past = [*shapes, None, None, None][:4]
+    if query is None:
         return None
-    kv = attrs["kv_num_heads"]
-    length = key[1] if past is None else max(past[2], key[1])
-    cache = (query[0], kv, length, key[2] // kv)
-    return [query, cache, cache]
+    heads, groups = attrs["num_heads"], attrs["kv_num_heads"]
+    batch, positions, total = query
+    width = total // (heads + 2 * groups) if key is None else key[2] // groups  # without keys all three are in one
+    positions = positions if key is None else key[1]
+    cache = (batch, groups, positions if past is None else max(past[2], positions), width)
+    return [(batch, query[1], heads * width), cache, cache]
 
 
 def _attention(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
     x, weight = shapes[:2]
     if x is None or weight is None:
         return None
-    sizes = attrs.get("qkv_hidden_sizes")
-    return [(x[0], x[1], sizes[2] if sizes else weight[1] // 3)]
+    sizes = attrs.get("qkv_hidden_sizes") or [weight[1] // 3] * 3
+    past = shapes[4][3] if len(shapes) > 4 and shapes[4] is not None else 0
+    heads, shared = attrs["num_heads"], attrs.get("past_present_share_buffer", 0)
+    present = (2, x[0], heads, past if shared else past + x[1], sizes[2] // heads)
+    return [(x[0], x[1], sizes[2]), present]
+
+
+def _linear_attention(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    query, key, value = [*shapes, None, None][:3]
+    if query is None or key is None or value is None or attrs.get("state_window"):
+        return None
+    heads, groups = attrs["q_num_heads"], attrs["kv_num_heads"]
+    state = (query[0], groups, key[2] // groups, value[2] // groups)
+    return [(*query[:2], max(heads, groups) * state[3]), state]
 
 
 def _embed(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
@@ -80,6 +94,7 @@ CONTRIB_SHAPES: dict[str, ShapeRule] = {
     "MultiHeadAttention": _multi_head,
     "GroupQueryAttention": _group_query,
     "Attention": _attention,
+    "LinearAttention": _linear_attention,
     "EmbedLayerNormalization": _embed,
 }
 # Ops that are a standard op with extra attributes: shapes come from the standard one.

@@ -81,12 +81,11 @@ def slice_bounds(ctx: RuleContext | RewriteContext) -> dict[int, slice | None]:
     else:
         starts, ends = ctx.value(1), ctx.value(2)
         axes, steps = ctx.value(3), ctx.value(4)
-        if ctx.has(3) and axes is None:
+        if (ctx.has(3) and axes is None) or (ctx.has(4) and steps is None):
             return dict.fromkeys(range(rank))
-        if ctx.has(4) and steps is None:
-            return {int(a) % rank: None for a in (range(rank) if axes is None else axes)}
-    count = rank if axes is None and starts is None else len(starts if starts is not None else axes)
-    where = [int(a) % rank for a in (range(count) if axes is None else axes)]
+    if axes is None:  # the first axes; all of them where not even their number is known
+        axes = range(rank) if starts is None else range(len(starts))
+    where = [int(a) % rank for a in axes]
     if starts is None or ends is None:
         return dict.fromkeys(where)
     hops = [1] * len(where) if steps is None else [int(s) for s in steps]

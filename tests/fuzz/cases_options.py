@@ -81,19 +81,28 @@ _MICROSOFT = [
 ]  # fmt: skip
 
 
+_STATES = "batch and direction of an initial state"
+
+
 def _recurrent(op: str, gates: int, states: str, more: Weights) -> Case:
     body = (f"h = MatMul(x, w)\nt, th{', tc' if op == 'LSTM' else ''} = {op}<hidden_size=5>(h, a, r, b, , {states})\n"
             "o = Squeeze(t, one)\ny = MatMul(o, v)\nz = MatMul(th, u)")  # fmt: skip
     weights: Weights = {"w": (6, 8), "a": (1, gates * 5, 8), "r": (1, gates * 5, 5), "b": (1, gates * 10), "v": (5, 4),
                         "u": (5, 3), "one": np.array([1], np.int64), **more}  # fmt: skip
     return Case(op, body, weights, "initial states and last", "float[T, 2, 6] x", "float y, float z",
-                free={"w:1": 8, "a:2": 8, "a:1": gates * 5, "v:0": 5, "u:0": 5, "h0:2": 5})  # fmt: skip
+                free={"w:1": 8, "a:2": 8, "a:1": gates * 5, "v:0": 5, "u:0": 5, "h0:2": 5},
+                pinned={"h0:1": _STATES})  # fmt: skip
 
 
 _RECURRENT = [
     _recurrent("LSTM", 4, "h0, c0, p", {"h0": (1, 2, 5), "c0": (1, 2, 5), "p": (1, 15)}),
     _recurrent("GRU", 3, "h0", {"h0": (1, 2, 5)}),
     _recurrent("RNN", 1, "h0", {"h0": (1, 2, 5)}),
-]
+    Case("GRU", "h = MatMul(x, w)\nt, th = GRU<hidden_size=5, direction=\"bidirectional\">(h, a, r, , , h0)\n"
+         "d = ReduceSum<keepdims=0>(t, one)\ny = MatMul(d, v)", {"w": (6, 8), "a": (2, 15, 8), "r": (2, 15, 5),
+         "h0": (2, 3, 5), "v": (5, 4), "one": np.array([1], np.int64)}, "both ways", "float[T, 3, 6] x",
+         free={"w:1": 8, "h0:2": 5, "v:0": 5},
+         pinned={"a:0": "directions", "r:0": "directions", "h0:0": _STATES, "h0:1": _STATES}),
+]  # fmt: skip
 
 CASES = [*_ATTENTION, *_MICROSOFT, *_RECURRENT]

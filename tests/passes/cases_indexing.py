@@ -34,6 +34,8 @@ _SPLIT = [
     rows("Split", _HALVES.format(split="Split<axis=1, num_outputs=2>(h)"), opset=18, out=4, free={"w:1": 8}),
     rows("Split", "l, m, r = Split<axis=1, num_outputs=3>(h)\no = Mul(l, m)", "uneven", out=3, free={"v:0": 3}),
     rows("Split", "l, r = Split<axis=1>(h, p)\no = Concat<axis=1>(r, l)", "swapped", more={"p": _i(3, 5)}),
+    picture("Split", "l, r = Split<axis=1, num_outputs=2>(h)\no = Mul(l, r)", "axes after it", out=4,
+            free={"w:0": 8, "v:1": 4}),
     tokens("Split", "l, r = Split<axis=2>(h, p)\no = Sigmoid(l)", "one part unused", more={"p": _i(3, 5)}, out=3,
            free={"w:1": 8, "v:0": 3}),
 ]  # fmt: skip
@@ -55,6 +57,8 @@ _SLICE = [
     Case("Slice", "h = MatMul(x, w)\nn = Shape(x)\nk = Slice(n, z, a)\nl = Slice(h, z, k, a)\n"
          "o = ReduceSum(l, a)\ny = Mul(o, c)", {"w": (6, 8), "c": (1, 5), "z": _i(0), "a": _i(1)}, "computed bounds",
          pinned={"w:1": "the slice bounds are computed at run time (Slice 'l')"}),
+    rows("Slice", "n = Shape(h)\nm = Neg(n)\no = Slice(h, m, n)", "computed bounds, no axes",
+         pinned={"w:1": "the slice bounds are computed at run time (Slice 'o')"}),
 ]  # fmt: skip
 
 _GATHER = [

@@ -54,8 +54,9 @@ CASES = [
     tokens("DFT", "u = Unsqueeze(h, a)\nf = DFT(u, , b)\no = ReduceSum<keepdims=0>(f, a)", "tokens", opset=20,
            more={"a": _i(-1), "b": i64(1)}),
     Case("DFT", "h = MatMul(w, x)\nn = Shape(x)\ns = Gather(n, one)\nm = Mod(s, two)\nb = Add(m, one)\n"
-         "f = DFT(h, , b)\ny = MatMul(v, f)", {"w": (8, 6), "v": (5, 8), "one": i64(1), "two": i64(2)}, "tokens or channels",
-         "float[N, S, 6, 2] x", opset=20, pinned={"w:0": "the transformed axis is computed at run time"}),
+         "f = DFT(h, , b)\ny = MatMul(v, f)", {"w": (8, 6), "v": (5, 8), "one": i64(1), "two": i64(2)},
+         "tokens or channels", "float[N, S, 6, 2] x", opset=20,
+         pinned={"w:0": "the transformed axis is computed at run time"}),
     picture("CenterCropPad", "o = CenterCropPad<axes=[2, 3]>(h, s)", more={"s": _i(4, 4)}),
     picture("CenterCropPad", "o = CenterCropPad<axes=[1]>(h, s)", "channels", more={"s": _i(4)}, out=4,
             pinned={"w:0": "this axis is cropped or padded"}),

@@ -7,6 +7,7 @@ runtime and no framework.
     compressor.compress("model.onnx", "small.onnx", macs=0.5)
     compressor.verify("model.onnx", "small.onnx", "plan.json")
     compressor.bench(["model.onnx", "small.onnx"])
+    compressor.export(module, (example,), "model.onnx", dynamic="batch")
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ _API = {
     "replay": ("compressor.pipeline", "replay"),
     "verify": ("compressor.pipeline", "verify_files"),
     "bench": ("compressor.benchmark", "bench"),
+    "export": ("compressor.exporting", "export"),
     "Options": ("compressor.passes.selection", "Options"),
     "CompressorError": ("compressor.errors", "CompressorError"),
 }
-__all__ = ["CompressorError", "Options", "__version__", "bench", "compress", "inspect", "replay", "verify"]
+__all__ = ["CompressorError", "Options", "__version__", "bench", "compress", "export", "inspect", "replay", "verify"]
 
 if TYPE_CHECKING:
     from compressor.benchmark import bench
     from compressor.errors import CompressorError
+    from compressor.exporting import export
     from compressor.inspection import inspect_model as inspect
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay

@@ -98,13 +98,24 @@ class LabelStore:
                 return root
             pairs = np.unique(pairs)
             left, right = self.resolve(self._left[pairs]), self.resolve(self._right[pairs])
-            collapsed = (left == FIXED) | (right == FIXED) | (left == right)
+            collapsed = (left == FIXED) | (right == FIXED) | self._alike(left, right)
             # A collapsed pair keeps its parts as they were: they tell what pinned it.
             self._left[pairs[~collapsed]], self._right[pairs[~collapsed]] = left[~collapsed], right[~collapsed]
             if not collapsed.any():
                 return root
-            # max: one side is FIXED (0), or both are the same label.
+            # max: one side is FIXED (0), or both say the same.
             self._set_parent(pairs[collapsed], np.maximum(left, right)[collapsed])
+
+    def _alike(self, left: Labels, right: Labels) -> NDArray[np.bool_]:
+        """Where two resolved labels are one, or pairs of the same atoms in the same order, made at different times."""
+        alike: NDArray[np.bool_] = left == right
+        both = ~alike & self.is_pair(left) & self.is_pair(right)
+        if both.any():
+            count = int(both.sum())
+            atoms = np.stack(self.flatten(np.concatenate([left[both], right[both]])))
+            atoms = np.take_along_axis(atoms, np.argsort(atoms == FIXED, axis=0, kind="stable"), axis=0)
+            alike[both] = (atoms[:, :count] == atoms[:, count:]).all(axis=0)
+        return alike
 
     def _set_parent(self, ids: Labels, targets: Labels) -> None:
         self._parent[ids] = targets

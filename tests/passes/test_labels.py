@@ -135,6 +135,20 @@ def test_a_pair_collapses_to_the_part_that_stays_free() -> None:
     np.testing.assert_array_equal(store.resolve(both[2:]), store.resolve(a[2:]))
 
 
+def test_a_pair_of_two_pairs_that_say_the_same_is_one_of_them() -> None:
+    store = LabelStore()
+    a, b, c = (store.fresh(2) for _ in range(3))
+    left = store.pair(store.pair(a, b), c)
+    right = store.pair(a, store.pair(b, c))
+    twice = store.pair(left, right)
+    store.unify(left, twice)
+    assert store.atoms(left).size == 6  # nothing was pinned: both hold the same three atoms
+    d, e = store.fresh(2), store.fresh(2)
+    store.unify(store.pair(d, e), store.pair(store.pair(a, b), store.pair(a, b)))
+    np.testing.assert_array_equal(store.resolve(d), store.resolve(a))
+    np.testing.assert_array_equal(store.resolve(e), store.resolve(b))
+
+
 def test_an_atom_inside_its_own_pair_pins_the_rest() -> None:
     store = LabelStore()
     a, b = store.fresh(1), store.fresh(2)

@@ -23,7 +23,15 @@ from compressor.tensor_values import onnx_type
 
 OLDEST_OPSET = 9
 # Results drawn at random (the case's expectation is only its shape), or pictures decoded by another library.
-_NOT_COMPARABLE = ("Bernoulli", "RandomNormal", "RandomUniform", "Multinomial", "ImageDecoder")
+_NOT_COMPARABLE = (
+    "Bernoulli",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "ImageDecoder",
+)
 
 
 @dataclass

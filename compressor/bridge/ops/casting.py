@@ -1,4 +1,4 @@
-"""Cast, CastLike, BitCast, Identity. A cast to the file's main floating-point type follows ``module.to(dtype)``."""
+"""Cast, CastLike, BitCast, Identity, Constant. Casts to the file's main float type follow ``module.to(dtype)``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type
-from compressor.bridge.tensor_types import torch_type
-from compressor.tensor_values import onnx_type
+from compressor.bridge.tensor_types import to_torch, torch_type
+from compressor.constant_nodes import constant_values
+from compressor.tensor_values import onnx_type, peek
 
 _FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz})
+_E4M3_ROUNDS_TO_MAX = 464.0  # halfway from the largest number, 448, to what would be the next
 
 
 def cast_as(x: Tensor, like: Tensor) -> Tensor:
@@ -26,6 +28,11 @@ def saturate(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.to(torch.float32).clamp(-limit, limit).to(dtype)
 
 
+def overflow(x: Tensor) -> Tensor:
+    """``x`` as float8_e4m3fn, which has no infinity: numbers beyond its range are none (PyTorch saturates)."""
+    return torch.where(x.abs() > _E4M3_ROUNDS_TO_MAX, float("nan"), x.to(torch.float32)).to(torch.float8_e4m3fn)
+
+
 def bit_cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The same bits, read as another type of the same width."""
     return x.view(dtype)
@@ -36,6 +43,8 @@ def cast(ctx: LowerContext, dtype: torch.dtype) -> Any:
     x = ctx.tensor(0)
     if dtype in _FLOAT8 and ctx.attr("saturate", 1):
         return ctx.call(saturate, x, dtype)
+    if dtype == torch.float8_e4m3fn:
+        return ctx.call(overflow, x)
     if isinstance(x, torch.Tensor) or dtype != ctx.builder.main_type():
         return ctx.call(torch.Tensor.to, x, dtype)
     return ctx.call(cast_as, x, ctx.builder.anchor())
@@ -86,3 +95,9 @@ def _host_cast(ctx: LowerContext) -> Any:
 
 def _wanted(ctx: LowerContext) -> torch.dtype:
     return torch_type(onnx_type(ctx.attr("to")), f"node {ctx.node.name!r} ({ctx.node.op})")
+
+
+@LOWERINGS.register("Constant")
+def _constant(ctx: LowerContext) -> Any:
+    """Only as a graph's output: elsewhere normalisation has made initializers of them."""
+    return to_torch(peek(constant_values(ctx.node)), f"node {ctx.node.name!r}")

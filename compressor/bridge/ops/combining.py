@@ -11,6 +11,7 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type, is_float
+from compressor.bridge.ops.unsigned import lower_unsigned, takes_unsigned
 
 
 def power(x: Tensor, exponent: Any) -> Tensor:
@@ -22,6 +23,9 @@ def power(x: Tensor, exponent: Any) -> Tensor:
 
 
 def _fold(ctx: LowerContext, function: Callable[..., Any]) -> Any:
+    if takes_unsigned(ctx, ctx.node.op):
+        op = ctx.node.op
+        return functools.reduce(lambda left, right: lower_unsigned(ctx, op, left, right), ctx.tensors())
     return functools.reduce(lambda left, right: ctx.call(function, left, right), ctx.tensors())
 
 
@@ -79,4 +83,6 @@ def _pow(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("Mod")
 def _mod(ctx: LowerContext) -> Any:
+    if takes_unsigned(ctx, "Mod"):
+        return lower_unsigned(ctx, "Mod")
     return ctx.call(torch.fmod if ctx.attr("fmod", 0) else torch.remainder, ctx.tensor(0), ctx.operand(1))

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
+from compressor.bridge.ops.shape import one
 
 
 def cumulate(x: Tensor, axis: Any, exclusive: bool, reverse: bool, product: bool) -> Tensor:
     """Running sums or products along ``axis``; ``exclusive`` leaves each element's own number out."""
-    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
+    axis = one(axis)
     x = x.flip(axis) if reverse else x
     function: Callable[..., Tensor] = torch.cumprod if product else torch.cumsum
     total = function(x, axis, dtype=None if x.is_floating_point() else x.dtype)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
+from compressor.bridge.ops.unsigned import bit_shift, lower_unsigned, takes_unsigned
 
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Abs": torch.abs,
@@ -73,10 +74,10 @@ _BINARY: dict[str, Callable[..., Any]] = {
 
 def _register_tables() -> None:
     def unary(function: Callable[[Tensor], Tensor]) -> Callable[[LowerContext], Any]:
-        return lambda ctx: ctx.call(function, ctx.tensor(0))
+        return lambda ctx: _unsigned(ctx) if _is_unsigned(ctx) else ctx.call(function, ctx.tensor(0))
 
     def binary(function: Callable[..., Any]) -> Callable[[LowerContext], Any]:
-        return lambda ctx: ctx.call(function, *_operands(ctx))
+        return lambda ctx: _unsigned(ctx) if _is_unsigned(ctx) else ctx.call(function, *_operands(ctx))
 
     for name, function in _UNARY.items():
         LOWERINGS.register(name)(unary(function))
@@ -84,9 +85,34 @@ def _register_tables() -> None:
         LOWERINGS.register(name)(binary(function))
 
 
+def _is_unsigned(ctx: LowerContext) -> bool:
+    return takes_unsigned(ctx, ctx.node.op)
+
+
+def _unsigned(ctx: LowerContext) -> Any:
+    return lower_unsigned(ctx, ctx.node.op)
+
+
 def _operands(ctx: LowerContext) -> list[Any]:
     """Both operands; a known single number as a Python number, if it is the second: torch wants a tensor first."""
     return [ctx.tensor(0), ctx.operand(1)]
+
+
+def is_inf(x: Tensor, positive: bool, negative: bool) -> Tensor:
+    """Infinities of the signs asked for."""
+    if positive and negative:
+        return torch.isinf(x)
+    return x == float("inf" if positive else "-inf") if positive or negative else torch.zeros_like(x, dtype=torch.bool)
+
+
+@LOWERINGS.register("IsInf")
+def _is_inf(ctx: LowerContext) -> Any:
+    return ctx.call(is_inf, ctx.tensor(0), bool(ctx.attr("detect_positive", 1)), bool(ctx.attr("detect_negative", 1)))
+
+
+@LOWERINGS.register("BitShift")
+def _bit_shift(ctx: LowerContext) -> Any:
+    return ctx.call(bit_shift, ctx.tensor(0), ctx.tensor(1), ctx.attr("direction") == "LEFT")
 
 
 _register_tables()

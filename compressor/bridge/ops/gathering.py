@@ -10,8 +10,7 @@ from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type, rank
-
-_INDEX_SELECT_LACKS = frozenset({torch.uint16, torch.uint32, torch.uint64})
+from compressor.bridge.ops.unsigned import WIDE_UNSIGNED
 
 
 def from_start(index: Tensor, size: int) -> Tensor:
@@ -34,7 +33,7 @@ def gather(x: Tensor, index: Tensor, axis: int) -> Tensor:
 def gather_any_type(x: Tensor, index: Tensor, axis: int) -> Tensor:
     """As ``gather``, for types that index_select lacks."""
     index = index.to(torch.int64)
-    if x.dtype in _INDEX_SELECT_LACKS:
+    if x.dtype in WIDE_UNSIGNED:
         return x[(slice(None),) * (axis if axis >= 0 else axis + x.ndim) + (index,)]
     return gather(x, index, axis)
 
@@ -70,9 +69,9 @@ def _gather(ctx: LowerContext) -> Any:
             return ctx.call(torch.select, x, axis, int(index))
         if _is_run(index):
             return ctx.call(torch.narrow, x, axis, int(index[0]), index.numel())
-        if index.ndim == 1 and index.numel() and int(index.min()) >= 0 and kind not in _INDEX_SELECT_LACKS:
+        if index.ndim == 1 and index.numel() and int(index.min()) >= 0 and kind not in WIDE_UNSIGNED:
             return ctx.call(torch.index_select, x, axis, index.to(torch.int64))
-    if kind is None or kind in _INDEX_SELECT_LACKS:
+    if kind is None or kind in WIDE_UNSIGNED:
         return ctx.call(gather_any_type, x, ctx.tensor(1), axis)
     if axis == 0 and rank(ctx, 0) == 2 and kind.is_floating_point:
         return ctx.call(embed, x, ctx.tensor(1))

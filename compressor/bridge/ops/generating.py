@@ -11,17 +11,20 @@ from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import device, element_type, output_type, run_time_type
+from compressor.bridge.ops.shape import one
 from compressor.bridge.tensor_types import to_torch, torch_type
 from compressor.tensor_values import onnx_type, peek
 
 
-def arange(start: float, limit: float, delta: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def arange(start: Any, limit: Any, delta: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """``start``, ``start + delta`` and on, to before ``limit``."""
+    start, limit, delta = one(start), one(limit), one(delta)
     if not any(isinstance(number, float) for number in (start, limit, delta)):
         return torch.arange(start, max(limit, start) if delta > 0 else min(limit, start), delta,
                             dtype=dtype, device=device)  # fmt: skip
     count = max(math.ceil((limit - start) / delta), 0)
-    return (torch.arange(count, device=device) * delta + start).to(dtype)
+    numbers: Tensor = torch.arange(count, device=device) * delta + start
+    return numbers.to(dtype)
 
 
 def full(shape: Sequence[int], value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -35,9 +38,9 @@ def eye_like(x: Tensor, offset: int, dtype: torch.dtype | None) -> Tensor:
     return (columns[None, :] - rows[:, None] == offset).to(x.dtype if dtype is None else dtype)
 
 
-def one_hot(index: Tensor, depth: float, values: Tensor, axis: int) -> Tensor:
+def one_hot(index: Tensor, depth: Any, values: Tensor, axis: int) -> Tensor:
     """``values[1]`` where the new axis' place is ``index``, elsewhere ``values[0]``; negative ones count back."""
-    size = int(depth)
+    size = int(one(depth))
     axis = axis if axis >= 0 else axis + index.ndim + 1
     wanted = index.to(torch.int64).unsqueeze(axis)
     wanted = torch.where(wanted < 0, wanted + size, wanted)
@@ -84,13 +87,10 @@ def _eye_like(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("OneHot")
 def _one_hot(ctx: LowerContext) -> Any:
-    depth = ctx.host(1)
-    depth = depth[0] if isinstance(depth, list) else depth
-    return ctx.call(one_hot, ctx.tensor(0), depth, ctx.tensor(2), ctx.attr("axis", -1))
+    return ctx.call(one_hot, ctx.tensor(0), ctx.host(1), ctx.tensor(2), ctx.attr("axis", -1))
 
 
 @LOWERINGS.register("Trilu")
 def _trilu(ctx: LowerContext) -> Any:
-    diagonal = ctx.host(1) if ctx.has(1) else 0
-    diagonal = diagonal[0] if isinstance(diagonal, list) else diagonal
+    diagonal = one(ctx.host(1)) if ctx.has(1) else 0
     return ctx.call(trilu, ctx.tensor(0), diagonal, bool(ctx.attr("upper", 1)))

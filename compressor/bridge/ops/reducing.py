@@ -10,6 +10,7 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.shape import axes_of
+from compressor.bridge.ops.unsigned import WIDE_UNSIGNED, unsigned_extreme
 
 Axes: TypeAlias = Sequence[int]
 """Axes to reduce; none given means all."""
@@ -40,6 +41,8 @@ def reduce_min(x: Tensor, axes: Axes, keep: bool) -> Tensor:
 
 
 def _extreme(x: Tensor, axes: Axes, keep: bool, function: Callable[..., Tensor], lowest: bool) -> Tensor:
+    if x.dtype in WIDE_UNSIGNED:
+        return unsigned_extreme(x, axes, keep, largest=lowest)
     if x.numel():
         return function(x, tuple(axes), keep)
     if x.is_floating_point():

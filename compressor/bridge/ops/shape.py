@@ -13,6 +13,11 @@ from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import rank
 
 
+def one(value: Any) -> Any:
+    """A number, which may come as a list of one."""
+    return value[0] if isinstance(value, (list, tuple)) else value
+
+
 def shape_of(x: Tensor, start: int, end: int | None) -> list[int]:
     """Sizes of the axes from ``start`` to before ``end``."""
     return list(x.shape[start:end])

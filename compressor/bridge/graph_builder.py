@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import onnx_graphsurgeon as gs
@@ -74,13 +74,33 @@ class GraphBuilder:
         """The floating-point type that the file has most parameters of: it follows ``module.to(dtype)``."""
         return self.state.main_type
 
-    def body(self, graph: gs.Graph, name: str) -> tuple[fx.Node, list[Any]]:
-        """A module for a graph inside a node, and the values of this graph that it captures."""
+    def body(
+        self, graph: gs.Graph, name: str, host_inputs: Container[int] = (), host_outputs: Container[int] = ()
+    ) -> tuple[fx.Node, list[Any]]:
+        """A module for a graph inside a node, and the values of this graph that it captures.
+
+        Args:
+            graph: the body.
+            name: of the module.
+            host_inputs: which inputs are Python numbers.
+            host_outputs: which outputs may be Python numbers; all others are tensors.
+        """
         child = GraphBuilder(graph, self)
-        outputs = child.walk()
-        tensors = [child.call(host_to_tensor, v, child.anchor()) if is_host(v) else v for v in outputs]
-        module = fx.GraphModule(torch.nn.Module(), child.finish(tensors, as_tuple=True))
-        return self.attribute(self.state.add(f"bodies.{name}", module)), child.captured
+        for slot, placeholder in enumerate(child._placeholders):
+            placeholder.meta[HOST] = slot in host_inputs
+        outputs = [child._as_output(v, slot in host_outputs) for slot, v in enumerate(child.walk())]
+        module = fx.GraphModule(torch.nn.Module(), child.finish(outputs, as_tuple=True))
+        return self._state_node(self.state.add(f"bodies.{name}", module)), child.captured
+
+    def inline(self, graph: gs.Graph) -> list[Any]:
+        """The outputs of a graph inside a node, whose nodes run where this one does."""
+        outside = self._values
+        self._values = dict(outside)  # the body's names end with it: another body may use them too
+        for node in graph.nodes:
+            self._lower(node)
+        outputs = [self._value(tensor) for tensor in graph.outputs]
+        self._values = outside
+        return outputs
 
     # -- walking -----------------------------------------------------------------------------------
 
@@ -92,10 +112,18 @@ class GraphBuilder:
 
     def finish(self, outputs: list[Any], as_tuple: bool = False) -> fx.Graph:
         """The FX graph with these outputs: one alone as it is, several as a tuple."""
-        settled = [self.call(host_to_tensor, v, self.anchor()) if is_host(v) else self._settle(v) for v in outputs]
+        if not as_tuple:
+            outputs = [self._as_output(value) for value in outputs]
+        settled = [fx.node.map_aggregate(value, self._settle) for value in outputs]
         self._fx.output(settled[0] if len(settled) == 1 and not as_tuple else tuple(settled))
         self._fx.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
         return self._fx
+
+    def _as_output(self, value: Any, host: bool = False) -> Any:
+        """A value as a tensor, or where ``host`` allows it as a Python number."""
+        if host:
+            return value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
+        return self.call(host_to_tensor, value, self.anchor()) if is_host(value) else value
 
     def _lower(self, node: gs.Node) -> None:
         inputs = [self._value(tensor) if tensor.name else None for tensor in node.inputs]
@@ -118,7 +146,7 @@ class GraphBuilder:
     def _known_value(self, value: Any, name: str) -> Any:
         """Numbers that a lowering found at conversion as tensors; remembers what tensors are called."""
         if isinstance(value, (bool, int, float)) or (isinstance(value, list) and not _has_tensors(value)):
-            value = torch.tensor(value)
+            value = torch.tensor(value) if value != [] else torch.zeros(0, dtype=torch.int64)
             value = value if value.dtype != torch.float64 else value.to(self.state.main_type)
         if isinstance(value, torch.Tensor):
             self._known[id(value)] = (value, name)

@@ -18,7 +18,7 @@ Three kinds of values flow between lowerings:
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Protocol, TypeAlias
 
 import onnx_graphsurgeon as gs
@@ -70,11 +70,17 @@ class Builder(Protocol):
     def main_type(self) -> torch.dtype:
         """The floating-point type that the file has most parameters of: it follows ``module.to(dtype)``."""
 
-    def body(self, graph: gs.Graph, name: str) -> tuple[fx.Node, list[Any]]:
+    def body(
+        self, graph: gs.Graph, name: str, host_inputs: Container[int] = (), host_outputs: Container[int] = ()
+    ) -> tuple[fx.Node, list[Any]]:
         """A module for a graph inside a node, and the values of this graph that it captures.
 
-        The module takes the inputs of the body, then the captured values, and gives a tuple of tensors.
+        The module takes the inputs of the body, then the captured values, and gives a tuple of tensors. Inputs
+        and outputs in these slots are Python numbers instead: all such inputs, and such outputs where they can be.
         """
+
+    def inline(self, graph: gs.Graph) -> list[Any]:
+        """The outputs of a graph inside a node, whose nodes run where this one does."""
 
 
 class LowerContext:

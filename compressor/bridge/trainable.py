@@ -29,7 +29,7 @@ _SETTINGS: dict[str, tuple[int, ...]] = {
     "Range": _ALL,
     "Resize": (1, 2, 3),
     "Upsample": (1,),
-    "QuantizeLinear": _ALL,
+    "QuantizeLinear": (1, 2),
     "DequantizeLinear": (1, 2),
     "QLinearConv": _ALL,
     "QLinearMatMul": _ALL,

@@ -112,3 +112,19 @@ def test_gradients_of_exact_resize(mode: str) -> None:
     module = module_of("Resize", inputs, {"mode": mode, "antialias": 1}, constants=(2,))
     assert inputs[0] is not None
     assert torch.autograd.gradcheck(module, [torch.from_numpy(inputs[0]).requires_grad_()])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"strides": [2, 3], "pads": [1, 0, 1, 0], "output_padding": [1, 0]},
+        {"strides": [2, 2], "pads": [0, 1, 2, 1], "group": 2},
+        {"strides": [3, 2], "output_shape": [13, 9]},
+        {"strides": [2, 2], "auto_pad": "SAME_LOWER"},
+        {"dilations": [2, 1], "pads": [2, 2, 0, 1]},
+    ],
+)
+@pytest.mark.parametrize("constants", [(), (1,)])
+def test_conv_transpose(attributes: dict[str, Any], constants: tuple[int, ...]) -> None:
+    inputs = [_random(2, 4, 5, 4), _random(4, 3, 3, 2), _random(3 * attributes.get("group", 1))]
+    compare_with_runtime("ConvTranspose", inputs, attributes, constants=constants)

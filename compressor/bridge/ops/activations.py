@@ -38,12 +38,9 @@ def swish(x: Tensor, alpha: float) -> Tensor:
     return x * torch.sigmoid(x * alpha)
 
 
-def swiglu(x: Tensor, axis: int, alpha: float, limit: float | None, beta: float) -> Tensor:
-    """The first half of ``axis`` through swish, times the second half plus ``beta``."""
-    gate, linear = x.chunk(2, axis)
-    if limit is not None:
-        gate, linear = gate.clamp(max=limit), linear.clamp(-limit, limit)
-    return swish(gate, alpha) * (linear + beta)
+def swiglu(gate: Tensor, linear: Tensor, alpha: float) -> Tensor:
+    """The gate through swish, times the linear input."""
+    return swish(gate, alpha) * linear
 
 
 # ONNX op -> function, and its attributes in order with their defaults
@@ -94,6 +91,18 @@ def lower_swish(ctx: LowerContext) -> Any:
     """With alpha 1 it is what PyTorch calls SiLU."""
     alpha = ctx.attr("alpha", 1.0)
     return ctx.call(F.silu, ctx.tensor(0)) if alpha == 1 else ctx.call(swish, ctx.tensor(0), alpha)
+
+
+@LOWERINGS.register("SwiGLU")
+def lower_swiglu(ctx: LowerContext) -> Any:
+    """Gate and linear part come as two inputs."""
+    return ctx.call(swiglu, ctx.tensor(0), ctx.tensor(1), ctx.attr("alpha", 1.0))
+
+
+@LOWERINGS.register("com.microsoft::BiasAdd")
+def bias_add(ctx: LowerContext) -> Any:
+    """Input, bias and skip connection in one sum."""
+    return ctx.call(torch.add, ctx.call(torch.add, ctx.tensor(0), ctx.tensor(1)), ctx.tensor(2))
 
 
 @LOWERINGS.register("Gelu", "com.microsoft::Gelu")

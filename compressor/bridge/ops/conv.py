@@ -27,7 +27,7 @@ def convolve(ctx: LowerContext, x: Any, weight: Any, bias: Any, weight_slot: int
     shape = known_shape(ctx, weight_slot)
     kernel = ctx.attr("kernel_shape") or (shape[2:] if shape else None)
     if kernel is None:
-        return ctx.call(conv_of_unknown_kernel, x, weight, bias, *_plain_attributes(ctx))
+        return ctx.call(conv_of_unknown_kernel, x, weight, bias, *plain_attributes(ctx))
     windows = read_windows(ctx, kernel)
     function = _CONVOLUTIONS.get(windows.axes)
     if function is None:
@@ -47,7 +47,9 @@ def pad_before(ctx: LowerContext, x: Any, windows: Windows, value: float = 0.0) 
     return ctx.call(F.pad, x, torch_pads(windows.begins, windows.ends), value=value), none
 
 
-def _plain_attributes(ctx: LowerContext) -> tuple[Any, ...]:
+def plain_attributes(ctx: LowerContext) -> tuple[Any, ...]:
+    """Strides, pads, dilations (None where not given), group and auto_pad, as ``conv_of_unknown_kernel`` takes them."""
+
     def sizes(name: str) -> tuple[int, ...] | None:
         return tuple(ctx.attr(name)) if ctx.attr(name) else None
 

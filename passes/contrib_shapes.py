@@ -20,6 +20,21 @@ def _same(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
     return None if shapes[0] is None else [shapes[0]]
 
 
+def _twice(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
+    return None if shapes[0] is None else [shapes[0], shapes[0]]
+
+
+# What makes CausalConvWithState another op: more axes, other layouts, parts of its input.
+_OTHER_LAYOUTS = ("channels_last", "state_window", "state_length", "input_channels", "state_update_capacity")
+
+
+def _causal_conv(shapes: Shapes, attrs: Mapping[str, Any]) -> list[Shape] | None:
+    x, weight = shapes[:2]
+    if x is None or weight is None or attrs.get("ndim", 1) != 1 or any(attrs.get(name) for name in _OTHER_LAYOUTS):
+        return None
+    return [x, (*x[:2], (weight[2] - 1) * attrs.get("dilation", 1))]
+
+
 def _skip_norm(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
     if shapes[0] is None:
         return None
@@ -89,8 +104,12 @@ def _embed(shapes: Shapes, _: Mapping[str, Any]) -> list[Shape] | None:
 
 CONTRIB_SHAPES: dict[str, ShapeRule] = {
     **dict.fromkeys(("Gelu", "FastGelu", "BiasGelu", "QuickGelu", "RotaryEmbedding", "BiasAdd"), _same),
+    **dict.fromkeys(("GroupNorm", "Trilu"), _same),
+    "SkipGroupNorm": _twice,
+    "CausalConvWithState": _causal_conv,
     **dict.fromkeys(("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), _skip_norm),
     "FusedMatMul": _fused_matmul,
+    "TransposeMatMul": _fused_matmul,
     "MultiHeadAttention": _multi_head,
     "GroupQueryAttention": _group_query,
     "Attention": _attention,

@@ -10,6 +10,7 @@ from compressor.passes.ops.conv import rewrite_conv, tie_conv
 from compressor.passes.ops.elementwise import broadcast
 from compressor.passes.ops.matmul import gemm
 from compressor.passes.rewrite_rules import REWRITES, RewriteContext
+from compressor.passes.split_merge import split
 
 _MS = "com.microsoft::"
 
@@ -33,7 +34,7 @@ OP_RULES.register(_MS + "FusedGemm")(gemm)
 REWRITES.register(_MS + "FusedConv")(rewrite_conv)
 
 
-@OP_RULES.register(_MS + "FusedMatMul")
+@OP_RULES.register(_MS + "FusedMatMul", _MS + "TransposeMatMul")
 def fused_matmul(ctx: RuleContext) -> None:
     """MatMul whose operands may be transposed in their last two axes."""
     a, b = ctx.labels(0), ctx.labels(1)
@@ -61,6 +62,36 @@ def skip_norm(ctx: RuleContext) -> None:
         if ctx.gives(slot):
             ctx.output([*total[:-1], fixed(1)], slot)
     ctx.output(list(total), 3)
+
+
+@OP_RULES.register(_MS + "GroupNorm", _MS + "SkipGroupNorm")
+def group_norm(ctx: RuleContext) -> None:
+    """x [N, H, W, C] or [N, C, H, W], gamma, beta, then skip (as x, or its width alone) and bias: groups may go."""
+    x = ctx.labels(0)
+    last = ctx.attr("channels_last", 1)
+    batch, *pixels, channels = x if last else [*x[:1], *x[2:], x[1]]
+    _, within = split(ctx.store, channels, [ctx.attr("groups"), channels.size // ctx.attr("groups")])
+    ctx.pin(within, "the channels of a group are normalised together")
+    for labels in pixels:
+        ctx.pin(labels, "this axis is normalised over")
+    for slot in filter(ctx.has, (1, 2, 4)):
+        ctx.unify(ctx.labels(slot)[0], channels)
+    if ctx.has(3):
+        if not last:
+            ctx.pin(channels, "a skip connection of channels before pixels is not analysed")
+        *others, width = ctx.labels(3)
+        ctx.unify(width, channels)
+        for labels in (batch, *others):
+            ctx.pin(labels, "pictures of a skip connection")
+    ctx.output(x)
+    ctx.output(list(x), 1)
+
+
+@REWRITES.register(_MS + "GroupNorm", _MS + "SkipGroupNorm")
+def rewrite_group_norm(ctx: RewriteContext) -> None:
+    """``groups`` is what is left of the groups."""
+    (kept,), (total,) = ctx.new_shape(1), ctx.old_shape(1)
+    ctx.set_attr("groups", ctx.attr("groups") * kept // total)
 
 
 @OP_RULES.register(_MS + "RotaryEmbedding")

@@ -36,7 +36,7 @@ def roi(ctx: RuleContext) -> None:
     ctx.output([fixed(out[0]), x[1], fixed(out[2]), fixed(out[3])])
 
 
-@OP_RULES.register("Trilu")
+@OP_RULES.register("Trilu", "com.microsoft::Trilu")
 def trilu(ctx: RuleContext) -> None:
     """A triangle of the last two axes is kept, which therefore stay."""
     x = ctx.labels(0)
@@ -145,7 +145,7 @@ def deform_conv(ctx: RuleContext) -> None:
     ctx.output([x[0], w[0], fixed(out[2]), fixed(out[3])])
 
 
-@OP_RULES.register("CausalConvWithState")
+@OP_RULES.register("CausalConvWithState", "com.microsoft::CausalConvWithState")
 def causal_conv(ctx: RuleContext) -> None:
     """Depthwise over time: X and state [B, C, T], W [C, 1, k], bias [C]; outputs Y and the new state."""
     x = ctx.labels(0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from compressor.errors import CompressorError, GraphError, UsageError, VerificationError
+from compressor.errors import BackendError, CompressorError, GraphError, UsageError, VerificationError
 from compressor.foreign_errors import ForeignErrors, reason
 from compressor.models.export import evaluation_mode
 from compressor.verification import difference, opened
@@ -80,30 +81,48 @@ def compare(graph: gs.Graph, against: References) -> tuple[float, float]:
     """(largest error relative to the largest magnitude of its output, tolerance of the outputs' loosest type).
 
     Raises:
-        VerificationError: an output is missing or differs by more than its type's tolerance.
-        BackendError: ONNX Runtime cannot run the graph.
+        VerificationError: an output is missing or differs by more than its type's tolerance, or the graph does not run.
     """
     worst, loosest = 0.0, 0.0
-    with opened(graph) as session:
+    with _runnable(), opened(graph) as session:
         taken = [spec.name for spec in session.inputs]
         for case in against.cases:
-            at = f" at {', '.join(f'{k} {v}' for k, v in case.sizes.items())}" if case.sizes else ""
             # An input that nothing reads is not in every exporter's graph.
-            actual = session.run({name: value for name, value in case.feeds.items() if name in taken})
+            with _runnable(case):
+                actual = session.run({name: value for name, value in case.feeds.items() if name in taken})
             if len(actual) != len(case.outputs):
                 said = f"the graph has {len(actual)} outputs, the module {len(case.outputs)}"
                 raise VerificationError(said, fix="Nothing was written. Try the other exporter.")
             for (name, value), expected in zip(actual.items(), case.outputs, strict=True):
                 error, tolerance = difference(value, expected, name)
                 if error > tolerance:
-                    raise VerificationError(
-                        f"differs from the module by {error:.2g} of the output{at} (tolerance {tolerance:g})",
-                        where=f"output {name!r}",
-                        fix="Nothing was written. Try the other exporter; a module that draws random numbers in "
-                        "evaluation mode cannot be compared.",
-                    )
+                    raise _difference(name, error, tolerance, case)
                 worst, loosest = max(worst, error), max(loosest, tolerance)
     return worst, loosest
+
+
+@contextmanager
+def _runnable(case: Reference | None = None) -> Iterator[None]:
+    """What cannot run cannot be compared: an element type the runtime has no kernels for, a size frozen by tracing."""
+    try:
+        yield
+    except BackendError as error:
+        at = "" if case is None else _at(case)
+        said = f"ONNX Runtime cannot run the graph{at}, so it cannot be compared with the module: {error.one_line()}"
+        fix = "Export float32 or float16." if case is None else "Try the other exporter, or leave that axis fixed."
+        raise VerificationError(said, fix=f"Nothing was written. {fix}") from error
+
+
+def _difference(name: str, error: float, tolerance: float, case: Reference) -> VerificationError:
+    return VerificationError(
+        f"differs from the module by {error:.2g} of the output{_at(case)} (tolerance {tolerance:g})",
+        where=f"output {name!r}",
+        fix="Nothing was written. Try the other exporter. A module that draws random numbers cannot be compared.",
+    )
+
+
+def _at(case: Reference) -> str:
+    return f" at {', '.join(f'{symbol} {size}' for symbol, size in case.sizes.items())}" if case.sizes else ""
 
 
 def _run(module: nn.Module, inputs: Mapping[str, Tensor], positional: int) -> Any:

@@ -110,13 +110,33 @@ def test_a_graph_that_differs_is_refused_and_leaves_nothing(tmp_path: Path) -> N
 
 
 def test_a_batch_frozen_by_tracing_is_found_out(tmp_path: Path) -> None:
-    """ONNX Runtime cannot reshape, or the shape differs: either way no file."""
-    with pytest.raises(compressor.CompressorError) as caught:
-        compressor.export(
-            FixedBatch(), (torch.randn(3, 4),), tmp_path / "n.onnx", exporter="torchscript", dynamic="batch"
-        )
+    path = tmp_path / "n.onnx"
+    with pytest.raises(VerificationError, match=r"cannot run the graph at batch 1.*Nothing was written") as caught:
+        compressor.export(FixedBatch(), (torch.randn(3, 4),), path, exporter="torchscript", dynamic="batch")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_runtime_cannot_run_is_not_written(tmp_path: Path) -> None:
+    module = nn.Conv2d(2, 2, 3).double()
+    with pytest.raises(VerificationError, match=r"cannot run the graph, so .*Export float32 or float16"):
+        compressor.export(module, (torch.randn(1, 2, 4, 4).double(),), tmp_path / "n.onnx", exporter="torchscript")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_precision() -> None:
+    module = nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2)).half()
+    result = compressor.export(module, (torch.randn(1, 2, 4, 4).half(),), exporter="torchscript", dynamic="batch")
+    assert result.max_error < 2e-3
+    stored = [entry.data_type for one in result.forms if one.model is not None for entry in one.model.graph.initializer]
+    assert len(stored) == 6 + 2
+    assert set(stored) == {onnx.TensorProto.FLOAT16}
+
+
+def test_dropout_that_onnx_cannot_hold_is_told() -> None:
+    module = nn.Sequential(nn.AlphaDropout(0.1), nn.LSTM(4, 3, 2, dropout=0.2))
+    notes = compressor.export(module, (torch.randn(5, 2, 4),), exporter="torchscript").notes
+    assert [note.partition(":")[0] for note in notes] == ["alpha_dropout has no ONNX operator", "1"]
 
 
 @both_exporters

@@ -26,6 +26,10 @@ def pad_axes(x: Tensor, pairs: Sequence[tuple[int, int]], value: Any, mode: str)
         number = value.item() if isinstance(value, Tensor) else value
         return F.pad(x, torch_order(pairs), "constant", number)
     for axis, (before, after) in enumerate(pairs):
+        if before < 0 or after < 0:  # what is cut off is not repeated either
+            start = max(-before, 0)
+            x = x.narrow(axis, start, x.shape[axis] - start + min(after, 0))
+            before, after = max(before, 0), max(after, 0)
         if before or after:
             x = torch.index_select(x, axis, source_places(x.shape[axis], before, after, mode, x.device))
     return x

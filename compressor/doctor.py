@@ -17,7 +17,7 @@ LIBRARIES = (
     "jinja2", "ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", "protobuf", "pydantic", "rich", "scipy",
     "typer",
 )  # fmt: skip
-TORCH_EXTRA = ("torch>=2.10", "onnx-ir>=0.1.12", "onnxscript>=0.5")
+TORCH_EXTRA = ("torch>=2.10", "onnx-ir>=0.2", "onnxscript>=0.7")
 
 
 @dataclass(frozen=True)

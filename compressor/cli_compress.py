@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compressor import cli_training as options
 from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
 from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
 from compressor.errors import UsageError
@@ -51,10 +52,29 @@ def compress(
     replay: Annotated[
         Path | None, typer.Option("--replay", metavar="PLAN", help="Apply a saved plan instead of choosing.")
     ] = None,
+    data: options.DataOption = None,
+    finetune: options.FinetuneOption = None,
+    evaluate: options.EvalOption = None,
+    epochs: options.EpochsOption = None,
+    minutes: options.MinutesOption = None,
+    batch_size: options.BatchOption = None,
+    optimizer: options.OptimizerOption = None,
+    lr: options.RateOption = None,
+    original_lr: options.OriginalRateOption = None,
+    clip: options.ClipOption = None,
+    patience: options.PatienceOption = None,
+    monitor: options.MonitorOption = None,
+    distill: options.DistillOption = False,
+    distill_share: options.ShareOption = None,
+    distill_features: options.FeaturesOption = None,
+    validation: options.ValidationOption = None,
+    pixels: options.PixelsOption = None,
+    device: options.DeviceOption = None,
+    checkpoints: options.CheckpointsOption = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Write without proof.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Remove the least important channels until the target is met, prove the result, write it."""
+    """Remove the least important channels until the target is met, prove the result, fine-tune it, write it."""
     targets = {"params": params, "macs": macs, "channels": channels}
     choices = {"criterion": criterion, "scope": scope, "floor": floor, "round_to": round_to}
     given = {name: value for name, value in choices.items() if value is not None}
@@ -64,30 +84,32 @@ def compress(
         given["align_groups"] = False
     if replay is not None:
         _refuse_with_replay({**targets, **given, "plan": plan})
+    wish = options.TrainingOptions(
+        data=data, finetune=finetune, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
+        lr=lr, original_lr=original_lr, clip=clip, patience=patience, monitor=monitor, distill=distill,
+        distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,
+        device=device, checkpoints=checkpoints,
+    ).wish(output)  # fmt: skip
+    after: dict[str, Any] = {"finetune": wish, "evaluate": options.evaluation(evaluate)}
 
-    with progress("compressing") as report:
+    with options.checkpoints_named(wish), progress("compressing") as report:
         noted = _noting(report, [output, plan])
         if replay is not None:
             from compressor.pipeline import replay as carry_out
 
-            result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted)
+            result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted, **after)
         else:
-            result = _choose_and_cut(model, output, targets, given, seed, not no_verify, plan, noted)
-    _show(result, as_json)
+            common = {"seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after}
+            result = _choose_and_cut(model, output, {**targets, **common}, given)
+    _finish(result, output, as_json)
 
 
-def _choose_and_cut(
-    model: Path, output: Path, targets: dict[str, float | None], given: dict[str, Any], seed: int, verify: bool,
-    plan: Path | None, report: Report,
-) -> Compression:  # fmt: skip
+def _choose_and_cut(model: Path, output: Path, common: dict[str, Any], given: dict[str, Any]) -> Compression:
     from compressor.passes.selection import Options
     from compressor.pipeline import compress as carry_out
 
     criterion = given.pop("criterion", "l1")
-    return carry_out(
-        model, output, **targets, criterion=criterion, options=Options(**given), seed=seed, verify=verify,
-        plan_path=plan, progress=report,
-    )  # fmt: skip
+    return carry_out(model, output, **common, criterion=criterion, options=Options(**given))
 
 
 def _refuse_with_replay(others: dict[str, Any]) -> None:
@@ -108,6 +130,15 @@ def _noting(report: Report, paths: list[Path | None]) -> Report:
         report(stage, done, total)
 
     return noted
+
+
+def _finish(result: Compression, output: Path, as_json: bool) -> None:
+    """Under torchrun one process speaks for all."""
+    from compressor.training.torchrun import leads
+
+    if leads():
+        options.forget_checkpoints(output)
+        _show(result, as_json)
 
 
 def _show(result: Compression, as_json: bool) -> None:

@@ -47,15 +47,48 @@ def compression_tables(result: Compression) -> list[RenderableType]:
     made = result.made_with
     title = f"{result.model}: {made.get('metric')} {made.get('keep')}, {made.get('criterion')}, {made.get('scope')}"
     times = ", ".join(f"{stage} {seconds(spent)}" for stage, spent in result.seconds.items())
-    lines = [
+    lines: list[RenderableType] = [
         proof_line(result.verification),
         line(f"{result.spaces_cut} of {result.spaces} channel spaces cut; {times}"),
         line(f"model: {result.output}"),
     ]
+    if result.training is not None or result.evaluation is not None:
+        lines[1:1] = training_lines(result.training, result.evaluation)
     if result.plan is not None:
         lines.append(line(f"plan: {result.plan}"))
     lines += [line(f"note: {advice}", "yellow") for advice in result.advice]
     return [line(title, "bold"), table(("", "before", "after", "ratio"), rows), *lines]
+
+
+def training_lines(training: Mapping[str, Any] | None, evaluation: Mapping[str, Any] | None) -> list[RenderableType]:
+    """What fine-tuning reached, from first to best epoch, and the user's own figures."""
+    lines: list[RenderableType] = []
+    if training is not None:
+        weights = training["weights"]
+        share = f"{weights['trainable']:,} of {weights['total']:,} weights trained"
+        lines.append(line(f"fine-tuned by {training['function']} on {training['device']}, {share}", "green"))
+        lines += _epoch_lines(training["history"])
+    for name, figures in (evaluation or {}).items():
+        if figures is not None:
+            shown = ", ".join(f"{key} {'none' if value is None else f'{value:.5g}'}" for key, value in figures.items())
+            lines.append(line(f"{name}: {shown}"))
+    return lines
+
+
+def _epoch_lines(history: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    rows = [
+        [
+            str(entry["epoch"]),
+            *(_number(entry[key]) for key in ("train_loss", "validation_loss", "validation_accuracy")),
+        ]
+        for entry in history
+        if "epoch" in entry
+    ]
+    return [table(("epoch", "loss", "validation loss", "validation accuracy"), rows)] if rows else []
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def proof_line(evidence: Mapping[str, Any] | None) -> Text:

@@ -11,12 +11,12 @@ import onnx_graphsurgeon as gs
 
 from compressor.atomic import write_bytes
 from compressor.errors import UsageError
+from compressor.loaded import load_model, total_bytes
 from compressor.model_io import same_file
 from compressor.passes.analysis import Analysis, prunable_share
 from compressor.passes.cost import CostModel
 from compressor.passes.describe import Description, describe_spaces
 from compressor.passes.explain import Explainer, FixedAxis, node_label
-from compressor.pipeline import load_model, total_bytes
 from compressor.results import FixedSummary, Inspection, SpacePart, SpaceSummary
 from compressor.targets import PathLike
 

@@ -1,55 +1,46 @@
-"""The pipeline: load -> normalise -> analyse -> select -> rewrite -> verify -> write."""
+"""The pipeline: load -> normalise -> analyse -> select -> rewrite -> verify -> fine-tune -> write."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import onnx_graphsurgeon as gs
 
 import compressor
 from compressor.backends.fingerprint import fingerprint
 from compressor.errors import UsageError
-from compressor.model_io import data_files, digest, read, write
+from compressor.finetuning import Finetuning, tune
+from compressor.loaded import Loaded, load_model, total_bytes
+from compressor.model_io import read, write
 from compressor.normalize import normalize
-from compressor.passes.analysis import Analysis, analyse
+from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
 from compressor.passes.cost import CostModel
-from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.labels import Labels
 from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
-from compressor.passes.rewrite import remove_atoms
+from compressor.passes.rewrite import removal_of, remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
 from compressor.passes.selection import Options, Target, select
 from compressor.results import Compression, Counts
 from compressor.targets import PathLike, check_paths, spare
+from compressor.training.torchrun import leads
+from compressor.user_evaluation import Evaluate, figures
 from compressor.verification import Verification, verify_removal, verify_same
+
+if TYPE_CHECKING:
+    from compressor.training.context import Finetune
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 # Channels that CPU kernels compute together: 8 floats with AVX2, 16 with AVX-512.
 _BLOCK = 8
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model file, read, normalised and analysed.
-
-    Attributes:
-        files: the model's file, and those its weights are in.
-    """
-
-    path: Path
-    files: tuple[Path, ...]
-    digest: str
-    original: gs.Graph
-    analysis: Analysis
-    cost: CostModel
 
 
 @dataclass
@@ -63,22 +54,26 @@ class _Clock:
         self.seconds[name] = round(time.perf_counter() - start, 4)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What was asked for, besides what to cut."""
+
+    output: Path
+    plan_path: PathLike | None
+    verify: bool
+    seed: int
+    progress: Progress
+    finetune: Finetuning | None
+    evaluate: Evaluate | None
+    clock: _Clock = field(default_factory=_Clock)
+
+    def figures(self, path: Path) -> dict[str, float | None] | None:
+        """The user's figures of a file; each process would find the same, so one asks."""
+        return figures(self.evaluate, path) if self.evaluate is not None and leads() else None
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     """No progress shown."""
-
-
-def load_model(path: PathLike) -> Loaded:
-    """Read a model file and analyse it.
-
-    Raises:
-        ModelFileError: the file cannot be read safely.
-        GraphError: its shapes cannot be inferred.
-    """
-    graph = read(path)
-    original = normalize(graph)
-    analysis = analyse(fold_shuffles(original))
-    files = (Path(path), *data_files(graph))
-    return Loaded(Path(path), files, digest(graph), original, analysis, CostModel(analysis))
 
 
 def compress(
@@ -93,9 +88,11 @@ def compress(
     seed: int = 0,
     verify: bool = True,
     plan_path: PathLike | None = None,
+    finetune: Finetune | Finetuning | None = None,
+    evaluate: Evaluate | None = None,
     progress: Progress = _silent,
 ) -> Compression:
-    """Remove the least important channels until the target is met, prove the result, write it.
+    """Remove the least important channels until the target is met, prove the result, fine-tune it, write it.
 
     Args:
         model: path of an ONNX file; it is never changed.
@@ -105,7 +102,9 @@ def compress(
         options: scope, rounding and whether widths may be cut.
         seed: of random scores and of the verification's inputs.
         verify: prove that pruned equals masked before anything is written.
-        plan_path: where to save the plan as well.
+        plan_path: where to save the plan as well; it holds what was cut, not what was trained.
+        finetune: ``function(module, context)`` that trains the pruned model, or a ``Finetuning`` with its data.
+        evaluate: ``function(path)`` -> number or dict of numbers, asked about the original, pruned and final file.
         progress: called with (stage, done, total).
 
     Raises:
@@ -115,12 +114,12 @@ def compress(
     score = CRITERIA.get(criterion)
     options = options or Options()
     check_paths(model, output, plan_path)
-    clock = _Clock()
-    with clock.stage("load and analyse"):
+    job = _Job(Path(output), plan_path, verify, seed, progress, _wish(finetune), evaluate)
+    with job.clock.stage("load and analyse"):
         loaded = load_model(model)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
-    with clock.stage("select"):
+    with job.clock.stage("select"):
         orders = best_orders(loaded.analysis) if options.align_groups else {}
         analysis = aligned(loaded.analysis, orders)
         cost = CostModel(analysis) if orders else loaded.cost
@@ -139,26 +138,26 @@ def compress(
         after=PlanCounts(**vars(selection.after)),
         cuts=cuts,
     )  # fmt: skip
-    return _carry_out(loaded, plan, Path(output), plan_path, verify, seed, clock, progress)
+    return _carry_out(loaded, plan, job)
 
 
 def replay(
     model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0,
-    progress: Progress = _silent,
+    finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, progress: Progress = _silent,
 ) -> Compression:  # fmt: skip
-    """Apply a saved plan to the model it was made for.
+    """Apply a saved plan to the model it was made for; the other arguments are those of ``compress``.
 
     Raises:
         PlanError: the plan is malformed or was made for another graph.
     """
     check_paths(model, output, None)
-    clock = _Clock()
-    with clock.stage("load and analyse"):
+    job = _Job(Path(output), None, verify, seed, progress, _wish(finetune), evaluate)
+    with job.clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
         loaded = load_model(model)
         spare((*loaded.files, Path(plan_path)), output, None)
     progress("analyse", 1, 1)
-    return _carry_out(loaded, plan, Path(output), None, verify, seed, clock, progress)
+    return _carry_out(loaded, plan, job)
 
 
 def verify_files(
@@ -189,36 +188,67 @@ def _prove(
     )
 
 
-def _carry_out(
-    loaded: Loaded, plan: Plan, output: Path, plan_path: PathLike | None, verify: bool, seed: int, clock: _Clock,
-    progress: Progress,
-) -> Compression:  # fmt: skip
+def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
     """Both a fresh plan and a replayed one go this way, so that they give the same bytes."""
+    clock, progress = job.clock, job.progress
     with clock.stage("rewrite"):
         analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
         pruned = remove_atoms(analysis, atoms)
     evidence = None
-    if verify:
+    if job.verify:
         with clock.stage("verify"):
-            evidence = _prove(loaded, analysis, atoms, pruned, 3, seed, progress)
+            evidence = _prove(loaded, analysis, atoms, pruned, 3, job.seed, progress)
     before, after = loaded.cost.cost(atoms[:0]), CostModel(analysis).cost(atoms)
+    evaluation = {"original": job.figures(loaded.path)}
+    final, training = pruned, None
+    if job.finetune is not None:
+        evaluation["pruned"] = _figures_of(pruned, job)
+        with clock.stage("fine-tune"):
+            removal = removal_of(analysis, atoms)
+            tuned = tune(
+                pruned, analysis.graph, job.finetune, schedule=(1.0 - float(plan.made_with.get("keep") or 1.0),),
+                metric=str(plan.made_with.get("metric", "")), kept=removal.tensor_masks, seed=job.seed,
+                progress=progress,
+            )  # fmt: skip
+            final, training = tuned.graph, tuned.record
     with clock.stage("write"):
-        written = write(pruned, output, {} if plan_path is None else {Path(plan_path): plan.to_bytes()})
+        written = write(final, job.output, _plan_file(plan, job.plan_path)) if leads() else []
     progress("write", 1, 1)
+    evaluation["final"] = job.figures(job.output)
     return Compression(
         model=str(loaded.path),
-        output=str(output),
-        plan=None if plan_path is None else str(plan_path),
+        output=str(job.output),
+        plan=None if job.plan_path is None else str(job.plan_path),
         made_with=dict(plan.made_with),
         before=Counts(**vars(before), size_bytes=total_bytes(loaded.files)),
         after=Counts(**vars(after), size_bytes=total_bytes(written)),
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if evidence is None else evidence.to_json(),
+        training=training,
+        evaluation=None if job.evaluate is None else evaluation,
         advice=_advice(plan),
         seconds=clock.seconds,
-        environment={"seed": seed, **fingerprint().to_json()},
+        environment={"seed": job.seed, **fingerprint().to_json()},
     )
+
+
+def _figures_of(graph: gs.Graph, job: _Job) -> dict[str, float | None] | None:
+    """The user's figures of a graph that is in no file yet."""
+    if job.evaluate is None or not leads():
+        return None
+    with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+        path = Path(folder) / job.output.name
+        write(graph, path)
+        return job.figures(path)
+
+
+def _wish(finetune: Finetune | Finetuning | None) -> Finetuning | None:
+    return finetune if finetune is None or isinstance(finetune, Finetuning) else Finetuning(finetune)
+
+
+def _plan_file(plan: Plan, path: PathLike | None) -> dict[Path, bytes]:
+    return {} if path is None else {Path(path): plan.to_bytes()}
 
 
 def _advice(plan: Plan) -> list[str]:
@@ -230,11 +260,6 @@ def _advice(plan: Plan) -> list[str]:
         f"{ragged} of {len(wide)} cut spaces keep a number of channels that is no multiple of {_BLOCK}; runtimes"
         f" compute channels in blocks, so where milliseconds matter try --round-to {_BLOCK}"
     ]
-
-
-def total_bytes(files: Iterable[Path]) -> int:
-    """Size of a model's files in bytes."""
-    return sum(path.stat().st_size for path in files)
 
 
 def _target(channels: float | None, params: float | None, macs: float | None) -> Target:

@@ -103,11 +103,28 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """The answer of ``finetune``; fields as in Compression, ``evaluation`` of the model before and after."""
+
+    model: str
+    output: str
+    training: dict[str, Any]
+    evaluation: dict[str, Any] | None
+    environment: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {"kind": "tuning", "version": RESULT_VERSION, **asdict(self)}
+
+
+@dataclass(frozen=True)
 class Compression:
     """The answer of ``compress``.
 
     Attributes:
         verification: evidence that pruned equals masked; None when it was skipped on request.
+        training: what fine-tuning did, epoch by epoch; None without.
+        evaluation: the user's own figures of the original, the pruned and the final model; None without.
         advice: what the user may want to change, in words.
         seconds: by stage.
         environment: versions, hardware and seed of the run.
@@ -122,6 +139,8 @@ class Compression:
     spaces_cut: int
     spaces: int
     verification: dict[str, Any] | None
+    training: dict[str, Any] | None = None
+    evaluation: dict[str, Any] | None = None
     advice: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import onnx_graphsurgeon as gs
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from compressor.bridge import OnnxModule, from_onnx
@@ -18,6 +20,7 @@ from compressor.training.data import Samples
 from compressor.training.workers import Workers
 
 Progress: TypeAlias = Callable[[str, int, int], None]
+KeptMasks: TypeAlias = Callable[[str], "Sequence[NDArray[np.bool_] | None]"]
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -47,6 +50,8 @@ class FinetuneContext:
         workers: the processes that train together.
         progress: called with (stage, done, total).
         original: the graph before any pruning, for the teacher.
+        kept: for the name of an inner tensor of the original, a mask per axis of what the pruned graph still has of
+            it (None where all of it); None where nothing was pruned.
         history: one entry an epoch, appended by ``record``; ends in the results.
     """
 
@@ -61,6 +66,7 @@ class FinetuneContext:
     workers: Workers = field(default_factory=Workers)
     progress: Progress = silent
     original: gs.Graph | None = None
+    kept: KeptMasks | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
 from compressor.bridge.lowering import ONNX_NAME
 from compressor.errors import UsageError
+from compressor.training.context import KeptMasks
 
 _MOST = 12  # tensors compared where the user names none: more cost memory and say little
 
@@ -52,17 +55,41 @@ class _Recorder(fx.Interpreter):
         return value
 
 
+@dataclass(frozen=True)
+class Feature:
+    """An inner tensor of the teacher, and which of it the student has.
+
+    Attributes:
+        name: in both graphs.
+        kept: (axis, indices) of the axes along which the student was cut.
+    """
+
+    name: str
+    kept: tuple[tuple[int, Tensor], ...] = ()
+
+    def of_teacher(self, value: Tensor) -> Tensor:
+        """The part of the teacher's tensor that the student has."""
+        for axis, indices in self.kept:
+            value = value.index_select(axis, indices.to(value.device))
+        return value
+
+
 def matching_features(
-    student: fx.GraphModule, teacher: fx.GraphModule, inputs: Sequence[Tensor], asked: Sequence[str] = ()
-) -> list[str]:
-    """Names of inner tensors that both modules have in equal shape: those asked for, or some spread over the depth.
+    student: fx.GraphModule, teacher: fx.GraphModule, inputs: Sequence[Tensor], asked: Sequence[str] = (),
+    kept: KeptMasks | None = None,
+) -> list[Feature]:  # fmt: skip
+    """Inner tensors that both modules have, the teacher's less what was cut: those asked for, or some over the depth.
 
     Raises:
-        UsageError: there is none, or one that was asked for differs.
+        UsageError: there is none, or one that was asked for cannot be compared.
     """
     mine, theirs = inner_shapes(student, inputs), inner_shapes(teacher, inputs)
     outputs = {node.meta.get(ONNX_NAME) for node in _output_nodes(student)}
-    shared = [name for name, shape in mine.items() if theirs.get(name) == shape and name not in outputs]
+    shared = {}
+    for name, shape in mine.items():
+        feature = None if name in outputs or name not in theirs else _feature(name, shape, theirs[name], kept)
+        if feature is not None:
+            shared[name] = feature
     for name in asked:
         if name not in shared:
             raise UsageError(
@@ -70,11 +97,28 @@ def matching_features(
                 fix=f"Choose from: {', '.join(shared) or 'none agree'}.",
             )
     if not shared:
-        raise UsageError("no inner tensor kept its shape", fix="Distil from the logits only.")
+        raise UsageError("no inner tensor can be compared", fix="Distil from the outputs only.")
     if asked:
-        return list(asked)
-    stride = -(-len(shared) // _MOST)
-    return shared[::-1][::stride][::-1]  # counted from the end: the last ones say most
+        return [shared[name] for name in asked]
+    names, stride = list(shared), -(-len(shared) // _MOST)
+    return [shared[name] for name in names[::-1][::stride][::-1]]  # counted from the end: the last ones say most
+
+
+def _feature(name: str, mine: tuple[int, ...], theirs: tuple[int, ...], kept: KeptMasks | None) -> Feature | None:
+    """The feature, if what is left of the teacher's shape is the student's."""
+    if mine == theirs:
+        return Feature(name)
+    masks = [] if kept is None else list(kept(name))
+    if len(masks) != len(theirs):
+        return None
+    cuts = []
+    for axis, mask in enumerate(masks):
+        if mine[axis] == theirs[axis]:
+            continue
+        if mask is None or mask.size != theirs[axis] or int(mask.sum()) != mine[axis]:
+            return None
+        cuts.append((axis, torch.from_numpy(np.flatnonzero(mask))))
+    return Feature(name, tuple(cuts)) if len(mine) == len(theirs) else None
 
 
 def _shape(shapes: dict[str, tuple[int, ...]], name: str) -> str:

@@ -95,7 +95,8 @@ def distillation_loss(
 def feature_loss(features: list[Tensor], targets: list[Tensor]) -> Tensor:
     """Mean over tensors of the squared distance, in units of the teacher's own mean square.
 
-    Source: Romero et al., FitNets, arXiv:1412.6550, without the regressor: only tensors of equal shape are compared.
+    Source: Romero et al., FitNets, arXiv:1412.6550, without the regressor: pruning
+    keeps some of the teacher's channels, so that these compare one to one.
     """
     losses = []
     for feature, target in zip(features, targets, strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from compressor.errors import UsageError
 from compressor.training.context import FinetuneContext
-from compressor.training.features import matching_features, with_features
+from compressor.training.features import Feature, matching_features, with_features
 from compressor.training.losses import (
     are_probabilities,
     class_axis,
@@ -31,7 +31,7 @@ class Mixture:
         distill: from 0 (labels only) to 1 (the original only, no labels needed).
         temperature: of the KL.
         features: weight of the inner tensors, 0 for none.
-        feature_names: which, by their names in the graph; none named takes some that kept their shape.
+        feature_names: which, by their names in the graph; none named takes some over the depth.
     """
 
     distill: float = 0.0
@@ -45,7 +45,7 @@ class Objective:
 
     Attributes:
         network: what to call with the inputs: the module, or the module with inner tensors as further outputs.
-        feature_names: the inner tensors compared.
+        features: the inner tensors compared.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Objective:
     ) -> None:  # fmt: skip
         self.mixture = mixture
         self.network: nn.Module = module
-        self.feature_names: list[str] = []
+        self.features: list[Feature] = []
         self._teacher: nn.Module | None = None
         if labels is None and mixture.distill < 1:
             raise UsageError(
@@ -74,9 +74,10 @@ class Objective:
         if not isinstance(module, fx.GraphModule):
             raise UsageError("inner tensors have names only in a module made by from_onnx")
         teacher = context.teacher
-        self.feature_names = matching_features(module, teacher, inputs, self.mixture.feature_names)
-        self.network = with_features(module, self.feature_names)
-        self._teacher = with_features(teacher, self.feature_names).eval()
+        self.features = matching_features(module, teacher, inputs, self.mixture.feature_names, context.kept)
+        names = [feature.name for feature in self.features]
+        self.network = with_features(module, names)
+        self._teacher = with_features(teacher, names).eval()
 
     def __call__(self, network: nn.Module, inputs: Sequence[Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """(loss to go down, the model's output).
@@ -95,6 +96,7 @@ class Objective:
             if self.mixture.distill > 0:
                 loss = loss + self.mixture.distill * self._distillation(output, wanted)
             if features:
+                targets = [feature.of_teacher(value) for feature, value in zip(self.features, targets, strict=True)]
                 loss = loss + self.mixture.features * feature_loss(features, targets)
         return loss, output
 
@@ -106,7 +108,7 @@ class Objective:
         )
 
     def _split(self, result: Any) -> tuple[Tensor, list[Tensor]]:
-        if not self.feature_names:
+        if not self.features:
             return first_output(result), []
         outputs, features = result
         return first_output(outputs), list(features)

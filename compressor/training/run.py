@@ -63,14 +63,13 @@ class Run:
     # -- epochs ------------------------------------------------------------------------------------
 
     def _run_epoch(self) -> None:
-        context = self._context
+        context, stepper = self._context, self._stepper
         if self._batch == 0:
             seed_all(context.seed, context.step, self._epoch + 1, context.workers.rank)
-        stepper = self._stepper
         while self._batch < stepper.batches and not self._out_of_time():
             self._loss_sum += stepper.step(self._epoch, self._batch, self._progress())
             self._batch += 1
-            context.progress(self._stage(), self._batch, stepper.batches)
+            self._tell()
             self._stop_if_asked()
         mean = self._mean_loss()
         self._epoch, self._batch, self._loss_sum = self._epoch + 1, 0, 0.0
@@ -107,10 +106,15 @@ class Run:
             }
         )
 
-    def _stage(self) -> str:
-        of = "" if self._trainer.epochs is None else f" of {self._trainer.epochs}"
-        step = f"step {self._context.step}, " if self._context.steps > 1 else ""
-        return f"{step}epoch {self._epoch + 1}{of}"
+    def _tell(self) -> None:
+        """Batches of the whole run, or seconds where nothing but time ends it."""
+        context, trainer = self._context, self._trainer
+        stage = "fine-tune" if context.steps == 1 else f"fine-tune, step {context.step} of {context.steps}"
+        if trainer.epochs is not None:
+            batches = self._stepper.batches
+            context.progress(stage, self._epoch * batches + self._batch, trainer.epochs * batches)
+        elif trainer.seconds is not None:
+            context.progress(stage, min(int(self._elapsed_s()), int(trainer.seconds)), int(trainer.seconds))
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -12,8 +12,7 @@ from torch import distributed as dist
 from torch import nn
 
 from compressor.errors import UsageError
-
-_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+from compressor.training.torchrun import under_torchrun
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,10 @@ class Workers:
             dist.barrier()
 
 
-def worker_rank() -> int:
-    """This process's rank under torchrun, else 0."""
-    return int(os.environ["RANK"]) if _under_torchrun() else 0
-
-
-def _under_torchrun() -> bool:
-    return all(name in os.environ for name in _TORCHRUN)
-
-
 @contextmanager
 def joined_workers(device: str | None = None) -> Iterator[Workers]:
     """The processes that torchrun started, joined (nccl on CUDA, else gloo); or this one alone."""
-    if not _under_torchrun():
+    if not under_torchrun():
         yield Workers()
         return
     already = dist.is_initialized()

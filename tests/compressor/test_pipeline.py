@@ -10,11 +10,12 @@ import onnx
 import pytest
 
 from compressor.errors import CompressorError, PlanError, UsageError, VerificationError
+from compressor.loaded import load_model
 from compressor.model_io import digest, read
 from compressor.passes.plan import read_plan
 from compressor.passes.rewrite_rules import REWRITES
 from compressor.passes.selection import Options
-from compressor.pipeline import compress, load_model, replay, verify_files
+from compressor.pipeline import compress, replay, verify_files
 from tests.passes.graphs import model
 
 BODY = """

@@ -1,0 +1,195 @@
+"""Options of fine-tuning that ``compress`` and ``finetune`` share, and what they add up to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from compressor.cli_output import OUTCOME
+from compressor.errors import UsageError
+
+if TYPE_CHECKING:
+    from compressor.finetuning import Finetuning
+    from compressor.user_evaluation import Evaluate
+
+_CHECKPOINTS = "step-*.pt"
+
+DataOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SOURCE", help="path.py:function, an .npz, or a folder of pictures by class."),
+]
+FinetuneOption: TypeAlias = Annotated[
+    str | None, typer.Option("--finetune", metavar="path.py:function", help="Own training: function(module, context).")
+]
+EvalOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--eval", metavar="path.py:function", help="Own figures: function(path) -> number or dict."),
+]
+EpochsOption: TypeAlias = Annotated[
+    int | None, typer.Option("--epochs", help="How often the data is gone through.", show_default="3")
+]
+MinutesOption: TypeAlias = Annotated[float | None, typer.Option("--minutes", help="Budget; alone, it sets the end.")]
+BatchOption: TypeAlias = Annotated[int | None, typer.Option("--batch-size", help="Samples a step.", show_default="128")]
+OptimizerOption: TypeAlias = Annotated[
+    str | None, typer.Option("--optimizer", help="sgd or adamw.", show_default="sgd")
+]
+RateOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--lr", help="Peak learning rate of the one-cycle.", show_default="0.05 for sgd, 0.0005 for adamw"),
+]
+OriginalRateOption: TypeAlias = Annotated[
+    float | None, typer.Option("--original-lr", help="The original's learning rate: go on at a constant tenth.")
+]
+ClipOption: TypeAlias = Annotated[float | None, typer.Option("--clip", help="Largest norm of a gradient.")]
+PatienceOption: TypeAlias = Annotated[
+    int | None, typer.Option("--patience", help="Stop after so many epochs without improvement.")
+]
+MonitorOption: TypeAlias = Annotated[
+    str | None, typer.Option("--monitor", help="What is best: validation loss or accuracy.", show_default="loss")
+]
+DistillOption: TypeAlias = Annotated[
+    bool, typer.Option("--distill", help="Learn from the original's outputs too: half of the loss.")
+]
+ShareOption: TypeAlias = Annotated[
+    float | None, typer.Option("--distill-share", help="Another share than half; 1 needs no labels.")
+]
+FeaturesOption: TypeAlias = Annotated[
+    float | None, typer.Option("--distill-features", help="Weight of the distance of inner tensors to the original's.")
+]
+ValidationOption: TypeAlias = Annotated[
+    float | None, typer.Option("--validation", help="Share of the data set aside to stop by.", show_default="0.1")
+]
+PixelsOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--pixels", help="Of a folder: unit, symmetric, imagenet or bytes.", show_default="unit"),
+]
+DeviceOption: TypeAlias = Annotated[
+    str | None, typer.Option("--device", help="As PyTorch names it.", show_default="cuda where there is one")
+]
+CheckpointsOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--checkpoints", metavar="DIR", help="Where they are kept.", show_default="OUT.checkpoints, removed"),
+]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options as given; None or False where not."""
+
+    data: str | None
+    finetune: str | None
+    epochs: int | None
+    minutes: float | None
+    batch_size: int | None
+    optimizer: str | None
+    lr: float | None
+    original_lr: float | None
+    clip: float | None
+    patience: int | None
+    monitor: str | None
+    distill: bool
+    distill_share: float | None
+    distill_features: float | None
+    validation: float | None
+    pixels: str | None
+    device: str | None
+    checkpoints: Path | None
+
+    def wish(self, output: Path) -> Finetuning | None:
+        """What to train with; None where neither data nor a function was given.
+
+        Raises:
+            UsageError: an option would have no effect.
+        """
+        if self.data is None and self.finetune is None:
+            self._refuse([field.name for field in fields(self)], "without --data or --finetune")
+            return None
+        if self.finetune is not None:
+            own = (
+                "data",
+                "finetune",
+                "device",
+                "checkpoints",
+                *(() if self.data is None else ("validation", "pixels")),
+            )
+            others = [field.name for field in fields(self) if field.name not in own]
+            self._refuse(others, "with --finetune, whose function decides")
+        from compressor.finetuning import Finetuning
+
+        return Finetuning(
+            function=self._function(),
+            data=self.data,
+            validation=0.1 if self.validation is None else self.validation,
+            pixels=self.pixels or "unit",
+            device=self.device,
+            checkpoints=self.checkpoints or default_checkpoints(output),
+        )
+
+    def _refuse(self, names: list[str], why: str) -> None:
+        given = [name for name in names if getattr(self, name) not in (None, False)]
+        if given:
+            listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError(f"{listed} would have no effect {why}", fix="Leave out the one or the other.")
+
+    def _function(self) -> Any:
+        if self.finetune is not None:
+            from compressor.user_code import load_callable
+
+            return load_callable(self.finetune)
+        from compressor.extras import require_torch
+
+        require_torch("fine-tuning")
+        from compressor.training.objective import Mixture
+        from compressor.training.trainer import Trainer
+
+        share = 0.5 if self.distill and self.distill_share is None else self.distill_share
+        seconds = None if self.minutes is None else 60 * self.minutes
+        given: dict[str, Any] = {
+            "seconds": seconds, "batch_size": self.batch_size, "optimizer": self.optimizer, "learning_rate": self.lr,
+            "original_learning_rate": self.original_lr, "clip_norm": self.clip, "patience": self.patience,
+            "monitor": self.monitor, "epochs": self.epochs,
+        }  # fmt: skip
+        given = {name: value for name, value in given.items() if value is not None}
+        if seconds is not None and self.epochs is None:
+            given["epochs"] = None
+        return Trainer(**given, mixture=Mixture(distill=share or 0.0, features=self.distill_features or 0.0))
+
+
+@contextlib.contextmanager
+def checkpoints_named(wish: Finetuning | None) -> Iterator[None]:
+    """An interruption inside says from where the same command will go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder = None if wish is None or wish.checkpoints is None else Path(wish.checkpoints)
+        if folder is not None and any(folder.glob(_CHECKPOINTS)):
+            OUTCOME.written.append(f"{folder} (the same command goes on from there)")
+        raise
+
+
+def default_checkpoints(output: Path) -> Path:
+    """Beside the result."""
+    return output.with_name(f"{output.name}.checkpoints")
+
+
+def forget_checkpoints(output: Path) -> None:
+    """Remove the default folder's: the result is written. One that the user named stays."""
+    folder = default_checkpoints(output)
+    for path in folder.glob(_CHECKPOINTS):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it never was, or holds something of the user's
+        folder.rmdir()
+
+
+def evaluation(spec: str | None) -> Evaluate | None:
+    """The function that --eval names."""
+    if spec is None:
+        return None
+    from compressor.user_code import load_callable
+
+    return load_callable(spec)

@@ -17,7 +17,7 @@ def selu(x: Tensor, alpha: float, gamma: float) -> Tensor:
     return gamma * F.elu(x, alpha)
 
 
-def hard_sigmoid(x: Tensor, alpha: float, beta: float) -> Tensor:
+def hard_sigmoid(x: Tensor, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
     """alpha x + beta, kept between 0 and 1."""
     return F.hardtanh(x * alpha + beta, 0.0, 1.0)
 

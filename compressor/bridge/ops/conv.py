@@ -11,6 +11,7 @@ from torch import Tensor
 
 from compressor.bridge.known_shapes import known_shape
 from compressor.bridge.lowering import LOWERINGS, LowerContext
+from compressor.bridge.ops.activations import hard_sigmoid
 from compressor.bridge.windows import Windows, pad_same, read_windows, torch_pads
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
@@ -76,7 +77,7 @@ _FUSED: dict[str, Callable[..., Tensor]] = {
     "Sigmoid": torch.sigmoid,
     "LeakyRelu": F.leaky_relu,
     "Clip": torch.clamp,
-    "HardSigmoid": lambda x, alpha, beta: torch.clamp(x * alpha + beta, 0, 1),
+    "HardSigmoid": hard_sigmoid,
 }
 
 
@@ -87,7 +88,9 @@ def fused_activation(ctx: LowerContext, value: Any) -> Any:
         return value
     if name not in _FUSED:
         raise ctx.error(f"the fused activation {name!r} has no lowering")
-    return ctx.call(_FUSED[name], value, *ctx.attr("activation_params", ()))
+    # FusedConv lists its parameters, FusedGemm names them.
+    named = [ctx.attr(f"activation_{n}") for n in ("alpha", "beta")]
+    return ctx.call(_FUSED[name], value, *(ctx.attr("activation_params") or [n for n in named if n is not None]))
 
 
 @LOWERINGS.register("com.microsoft::FusedConv")

@@ -181,7 +181,7 @@ def test_a_row_that_attention_is_closed_to_has_finite_gradients() -> None:
         helper.make_node("IsNaN", ["s"], ["broken"]),
         helper.make_node("Where", ["broken", "zero", "s"], ["y"]),
     ]
-    zero = onnx.numpy_helper.from_array(np.float32(0), "zero")
+    zero = onnx.numpy_helper.from_array(np.array(0, np.float32), "zero")
     graph = helper.make_graph(nodes, "g", [info("x", 1, ["n", 3])], [info("y", 1, ["n", 3])], [zero])
     module = from_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10))
     x = torch.tensor([[1.0, 2.0, 3.0], [-torch.inf] * 3, [0.0, -torch.inf, 0.0]], requires_grad=True)

@@ -9,6 +9,7 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import element_type
+from compressor.bridge.ops.host_values import elements_of, is_number, list_of, number_call
 from compressor.bridge.tensor_types import to_torch, torch_type
 from compressor.constant_nodes import constant_values
 from compressor.tensor_values import onnx_type, peek
@@ -82,15 +83,21 @@ def to_number(value: Any, kind: str) -> Any:
 
 @HOST_LOWERINGS.register("Cast")
 def _host_cast(ctx: LowerContext) -> Any:
-    dtype = _wanted(ctx)
-    if dtype in (torch.int64, torch.int32):
-        value = ctx.value(0)
-        if isinstance(value, fx.Node) and value.target is torch.Tensor.size:
-            return value
-        return ctx.host_call(to_number, ctx.host(0), "int")
-    if dtype == torch.bool:
-        return ctx.host_call(to_number, ctx.host(0), "bool")
-    return ctx.host_call(to_number, ctx.host(0), "float") if dtype == ctx.builder.main_type() else NotImplemented
+    kinds = {torch.int64: "int", torch.int32: "int", torch.bool: "bool", ctx.builder.main_type(): "float"}
+    kind, value = kinds.get(_wanted(ctx)), ctx.value(0)
+    if kind is None:
+        return NotImplemented
+    elements = elements_of(value)
+    if elements is None:
+        return ctx.host_call(to_number, ctx.host(0), kind)
+    numbers = [_number(ctx, element, kind) for element in elements]
+    return numbers[0] if is_number(value) else ctx.host_call(list_of, *numbers)
+
+
+def _number(ctx: LowerContext, element: Any, kind: str) -> Any:
+    """One number of another type; sizes are whole already."""
+    is_size = isinstance(element, fx.Node) and element.target is torch.Tensor.size
+    return element if is_size and kind == "int" else number_call(ctx, to_number, element, kind)
 
 
 def _wanted(ctx: LowerContext) -> torch.dtype:

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import run_time_type
-from compressor.bridge.ops.shape import one
+from compressor.bridge.ops.host_values import one
 from compressor.bridge.tensor_types import torch_type
 from compressor.tensor_values import onnx_type
 

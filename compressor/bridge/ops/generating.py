@@ -11,7 +11,7 @@ from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import device, element_type, output_type, run_time_type
-from compressor.bridge.ops.shape import one
+from compressor.bridge.ops.host_values import one
 from compressor.bridge.tensor_types import to_torch, torch_type
 from compressor.tensor_values import onnx_type, peek
 

@@ -11,7 +11,11 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import fx
+
 from compressor.bridge.lowering import HOST_LOWERINGS, LowerContext
+from compressor.bridge.ops.host_values import elements_of, is_number, list_of, number_call
 
 _FLOAT32_ROUNDING = 1.2e-7
 
@@ -119,7 +123,23 @@ def total(values: Any, product: bool, keep: bool) -> Any:
 def _register(op: str) -> None:
     @HOST_LOWERINGS.register(op)
     def lower(ctx: LowerContext) -> Any:
-        return ctx.host_call(elementwise, op, *(ctx.host(slot) for slot in range(ctx.count())))
+        values = [ctx.value(slot) for slot in range(ctx.count())]
+        elements = [found for value in values if (found := elements_of(value))]
+        if len(elements) < len(values):
+            return ctx.host_call(elementwise, op, *(ctx.host(slot) for slot in range(ctx.count())))
+        length = max(map(len, elements))
+        numbers = [_one_number(ctx, op, [element(part, i) for part in elements]) for i in range(length)]
+        return numbers[0] if all(map(is_number, values)) else ctx.host_call(list_of, *numbers)
+
+
+def _one_number(ctx: LowerContext, op: str, operands: list[Any]) -> Any:
+    """An op on numbers; sizes are never negative, which decides the comparisons that Expand comes with."""
+    has_size = any(isinstance(x, fx.Node) and x.target is torch.Tensor.size for x in operands)
+    if op == "Equal" and has_size and any(not isinstance(x, fx.Node) and x < 0 for x in operands):
+        return False
+    if op == "Where" and not isinstance(operands[0], fx.Node):
+        return operands[1 if operands[0] else 2]
+    return number_call(ctx, _FUNCTIONS[op], *operands)
 
 
 for _op in _FUNCTIONS:

@@ -10,7 +10,8 @@ import torch
 from torch import fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LowerContext
-from compressor.bridge.ops.shape import axes_of, list_of, numbers_of, shape_of
+from compressor.bridge.ops.host_values import elements_of, is_number, list_of, number_call
+from compressor.bridge.ops.shape import axes_of, shape_of
 from compressor.bridge.tensor_types import to_torch
 from compressor.tensor_values import peek
 
@@ -49,16 +50,10 @@ def repeat(value: Any, count: Any) -> Any:
     return [value] * count[0] if count else value
 
 
-def elements_of(value: Any) -> list[Any] | None:
-    """The numbers, or nodes of numbers, that a host list is known to consist of."""
-    if isinstance(value, torch.Tensor):
-        return list(value.reshape(-1).tolist())
-    numbers = numbers_of(value)
-    return None if numbers is None else list(numbers)
-
-
 @HOST_LOWERINGS.register("Shape")
 def _shape(ctx: LowerContext) -> Any:
+    if is_number(ctx.value(0)):
+        return []
     elements = elements_of(ctx.value(0))
     return ctx.host_call(length_of, ctx.host(0)) if elements is None else [len(elements)]
 
@@ -80,8 +75,8 @@ def _number_at(ctx: LowerContext, values: Any, place: int) -> Any:
     if elements is not None:
         return elements[place]
     if values.target is shape_of and values.args[1:] == (0, None):
-        return ctx.host_call(torch.Tensor.size, values.args[0], place)
-    return ctx.host_call(operator.getitem, values, place)
+        return number_call(ctx, torch.Tensor.size, values.args[0], place)
+    return number_call(ctx, operator.getitem, values, place)
 
 
 @HOST_LOWERINGS.register("Concat")
@@ -100,7 +95,9 @@ def _identity(ctx: LowerContext) -> Any:
 @HOST_LOWERINGS.register("Unsqueeze")
 def _unsqueeze(ctx: LowerContext) -> Any:
     axes = axes_of(ctx)
-    return ctx.host_call(list_of, ctx.host(0)) if axes in ((0,), (-1,)) and _is_number(ctx) else NotImplemented
+    value, shape = ctx.value(0), ctx.node.inputs[0].shape
+    single = is_number(value) or (shape is not None and len(shape) == 0)
+    return ctx.host_call(list_of, ctx.host(0)) if single and axes in ((0,), (-1,)) else NotImplemented
 
 
 @HOST_LOWERINGS.register("Squeeze")
@@ -111,7 +108,9 @@ def _squeeze(ctx: LowerContext) -> Any:
 def without(ctx: LowerContext) -> Any:
     """Input 0 as a number, if it is a list of one."""
     elements = elements_of(ctx.value(0))
-    return elements[0] if elements is not None and len(elements) == 1 else ctx.host_call(without_axis, ctx.host(0))
+    if elements is not None and len(elements) == 1:
+        return elements[0]
+    return ctx.host_call(without_axis, ctx.host(0))
 
 
 @HOST_LOWERINGS.register("Reshape", "Expand")
@@ -122,8 +121,9 @@ def _reshape(ctx: LowerContext) -> Any:
     wanted = shape.tolist()
     if wanted == []:
         return without(ctx) if ctx.node.op == "Reshape" else ctx.value(0)
-    if wanted == [-1] and elements_of(ctx.value(0)) is not None:
-        return ctx.value(0)
+    elements = elements_of(ctx.value(0))
+    if wanted in ([-1], [1]) and elements is not None:
+        return ctx.host_call(list_of, *elements)
     if wanted in ([-1], [1]):
         return ctx.host_call(join, ctx.host(0))
     return NotImplemented
@@ -148,9 +148,3 @@ def _constant_of_shape(ctx: LowerContext) -> Any:
         return NotImplemented
     value = to_torch(peek(given), f"node {ctx.node.name!r}")
     return NotImplemented if value.is_floating_point() else ctx.host_call(repeat, value.item(), ctx.host(0))
-
-
-def _is_number(ctx: LowerContext) -> bool:
-    """Whether input 0 has no axes, as far as the file tells: shapes have one, and their elements none."""
-    shape = ctx.node.inputs[0].shape
-    return shape is None or len(shape) == 0

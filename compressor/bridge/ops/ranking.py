@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.shape import one
+from compressor.bridge.ops.host_values import one
 
 
 def arg_extreme(x: Tensor, axis: int, keep: bool, last: bool, largest: bool) -> Tensor:

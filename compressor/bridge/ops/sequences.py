@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.shape import one
+from compressor.bridge.ops.host_values import one
 
 
 def sequence(anchor: Tensor, *items: Tensor) -> list[Tensor]:

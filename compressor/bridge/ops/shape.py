@@ -11,11 +11,7 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import rank
-
-
-def one(value: Any) -> Any:
-    """A number, which may come as a list of one."""
-    return value[0] if isinstance(value, (list, tuple)) else value
+from compressor.bridge.ops.host_values import elements_of, number_call
 
 
 def shape_of(x: Tensor, start: int, end: int | None) -> list[int]:
@@ -73,17 +69,17 @@ def _shape(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("Size")
 def _size(ctx: LowerContext) -> Any:
-    return ctx.host_call(torch.numel, ctx.tensor(0))
+    return number_call(ctx, torch.numel, ctx.tensor(0))
 
 
 @LOWERINGS.register("Reshape")
 def _reshape(ctx: LowerContext) -> Any:
     x, shape, allow_zero = ctx.tensor(0), ctx.host(1), bool(ctx.attr("allowzero", 0))
     if isinstance(shape, fx.Node):
-        known = numbers_of(shape)
+        known = elements_of(shape)
         if known is None or 0 in known:
             return ctx.call(reshape, x, shape, allow_zero)
-        return ctx.call(torch.reshape, x, known)
+        return ctx.call(torch.reshape, x, tuple(known))
     if not allow_zero:
         if shape.count(0) == 1 and -1 not in shape:
             shape = [size or -1 for size in shape]
@@ -128,22 +124,10 @@ def _unsqueeze(ctx: LowerContext) -> Any:
 @LOWERINGS.register("Expand")
 def _expand(ctx: LowerContext) -> Any:
     x, shape, axes = ctx.tensor(0), ctx.host(1), rank(ctx, 0)
-    known = numbers_of(shape) if isinstance(shape, fx.Node) else shape
-    if known is None or axes is None or len(known) < axes:
-        return ctx.call(expand, x, shape)
-    if any(isinstance(size, fx.Node) for size in known):
-        return ctx.call(expand, x, shape)
+    known = elements_of(shape)
+    if known is None or axes is None or any(isinstance(size, fx.Node) for size in known):
+        return ctx.call(expand, x, shape if known is None else known)
     return ctx.call(torch.Tensor.expand, x, tuple(expanded_sizes(axes, known)))
-
-
-def list_of(*numbers: Any) -> list[Any]:
-    """A host list of these numbers."""
-    return list(numbers)
-
-
-def numbers_of(values: fx.Node) -> tuple[Any, ...] | None:
-    """The numbers, or nodes of numbers, that a host list consists of, if that is known."""
-    return tuple(values.args) if values.target is list_of else None
 
 
 def axes_of(ctx: LowerContext, slot: int = 1) -> Any:

@@ -11,7 +11,8 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import HOST_LOWERINGS, LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import rank
-from compressor.bridge.ops.shape import list_of, numbers_of, shape_of
+from compressor.bridge.ops.host_values import elements_of, list_of, number_call
+from compressor.bridge.ops.shape import shape_of
 
 _TO_THE_END = 2**31 - 1  # what exporters write for "up to the end", or more
 
@@ -50,21 +51,21 @@ def slice_list(x: Sequence[Any], start: Sequence[int], end: Sequence[int], step:
 def _slice(ctx: LowerContext) -> Any:
     given = _arguments(ctx)
     x, axes = ctx.tensor(0), rank(ctx, 0)
-    if axes is None or any(isinstance(part, fx.Node) for part in given):
+    if not given[0] or any(isinstance(part, fx.Node) for part in given):
         return ctx.call(slice_tensor, x, *given)
     starts, ends, places, steps = given
+    places = range(len(starts)) if places is None else places
+    if axes is None:
+        axes = max(places) + 1 if min(places) >= 0 else None
+    if axes is None or min(steps or [1]) < 0:
+        return ctx.call(slice_tensor, x, *given)
     cuts = [slice(None)] * axes
-    for i, axis in enumerate(range(len(starts)) if places is None else places):
-        step = 1 if steps is None else steps[i]
-        if step < 0:
-            return ctx.call(slice_tensor, x, *given)
+    for i, axis in enumerate(places):
         end = ends[i] if ends[i] < _TO_THE_END else None
-        cuts[axis] = slice(starts[i] or None, end, step if step != 1 else None)
+        cuts[axis] = slice(starts[i] or None, end, steps[i] if steps else None)
     while cuts and cuts[-1] == slice(None):
         cuts.pop()
-    if not cuts:
-        return x
-    return ctx.call(operator.getitem, x, tuple(cuts))
+    return ctx.call(operator.getitem, x, tuple(cuts)) if cuts else x
 
 
 @HOST_LOWERINGS.register("Slice")
@@ -72,12 +73,12 @@ def _host_slice(ctx: LowerContext) -> Any:
     starts, ends, _, steps = _arguments(ctx)
     values = ctx.value(0)
     if isinstance(values, fx.Node) and not any(isinstance(part, fx.Node) for part in (starts, ends, steps)):
-        numbers = numbers_of(values)
+        numbers = elements_of(values)
         if numbers is not None:
             return ctx.host_call(list_of, *slice_list(numbers, starts, ends, steps))
         is_last = starts[0] == -1 and ends[0] >= _TO_THE_END
         if values.target is shape_of and values.args[1:] == (0, None) and (is_last or ends[0] == starts[0] + 1 > 0):
-            return ctx.host_call(list_of, ctx.host_call(torch.Tensor.size, values.args[0], starts[0]))
+            return ctx.host_call(list_of, number_call(ctx, torch.Tensor.size, values.args[0], starts[0]))
     return ctx.host_call(slice_list, ctx.host(0), starts, ends, steps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any
 
+import numpy as np
 import onnx_graphsurgeon as gs
 import torch
 from torch import fx
@@ -22,6 +23,7 @@ from compressor.bridge.lowering import (
 )
 from compressor.bridge.module_state import ModuleState
 from compressor.bridge.tensor_types import to_torch
+from compressor.graph_copy import subgraphs_of
 from compressor.tensor_values import peek
 
 _HOST_LIMIT = 256  # elements; longer integer constants are data, not shapes
@@ -43,6 +45,8 @@ class GraphBuilder:
         self._attributes: dict[str, fx.Node] = {}
         self._known: dict[int, tuple[torch.Tensor, str]] = {}  # id -> (tensor, what to call it as a buffer)
         self._settled: dict[int, str] = {}
+        if parent is None:
+            _check_names(graph, {})
         for tensor in graph.inputs:
             self._values[tensor.name] = self._placeholder(tensor.name)
 
@@ -215,6 +219,20 @@ class GraphBuilder:
                 node = self._fx.placeholder(_argument(name))
         self._placeholders.append(node)
         return node
+
+
+def _check_names(graph: gs.Graph, found: dict[str, gs.Constant]) -> None:
+    """Initializers become parameters by name; bodies side by side may use one name for two things."""
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            other = found.setdefault(tensor.name, tensor) if isinstance(tensor, gs.Constant) else tensor
+            if other is not tensor and not np.array_equal(peek(other), peek(tensor)):
+                raise LoweringError(
+                    f"two initializers are called {tensor.name!r}", where=f"node {node.name!r} ({node.op})",
+                    fix="Give one of them another name.",
+                )  # fmt: skip
+        for body in subgraphs_of(node):
+            _check_names(body, found)
 
 
 def _argument(name: str) -> str:

@@ -41,7 +41,7 @@ class Outcome:
     passed: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # case -> why
     unlowered: int = 0
-    inapplicable: int = 0  # strings, sequences, optionals, types that PyTorch lacks
+    inapplicable: int = 0  # strings, types that PyTorch lacks, results drawn at random
 
 
 @functools.cache
@@ -64,13 +64,22 @@ def is_applicable(case: Any) -> bool:
     """Does it compute on plain tensors of numbers that PyTorch has, with a result that is determined?"""
     graph = case.model.graph
     values = [*graph.input, *graph.output]
-    plain = all(v.type.HasField("tensor_type") and v.type.tensor_type.elem_type in TORCH_TYPES for v in values)
+    plain = all(_element_type(value.type) in TORCH_TYPES for value in values)
     ops = {node.op_type for node in _nodes(graph)}
     if any(entry.domain == "" and entry.version < OLDEST_OPSET for entry in case.model.opset_import):
         return False  # refused when read
     if any(node.op_type == "Dropout" and "training" in case.name for node in graph.node):
         return False  # drawn at random
     return plain and not ops & set(_NOT_COMPARABLE)
+
+
+def _element_type(kind: onnx.TypeProto) -> int:
+    """Of the tensors in a value, which may be a sequence or optional."""
+    if kind.HasField("sequence_type"):
+        return _element_type(kind.sequence_type.elem_type)
+    if kind.HasField("optional_type"):
+        return _element_type(kind.optional_type.elem_type)
+    return int(kind.tensor_type.elem_type)
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -93,15 +102,21 @@ def check(case: Any) -> str | None:
     try:
         module = from_onnx(case.model)
         for inputs, expected in case.data_sets:
-            tensors = [to_torch(_array(value), "input") for value in inputs]
             with torch.no_grad():
-                found = module(*tensors)
+                found = module(*(_given(value) for value in inputs))
             found = found if isinstance(found, tuple) else (found,)
             for value, wanted in zip(found, expected, strict=True):
-                _compare(value, _array(wanted), case.rtol, case.atol)
+                _compare(value, wanted, case.rtol, case.atol)
     except (CompressorError, RuntimeError, TypeError, ValueError, IndexError, AssertionError, AttributeError) as error:
         return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:200]}"
     return None
+
+
+def _given(value: Any) -> Any:
+    """A case's input for the module: a tensor, a list of them, or nothing."""
+    if value is None or isinstance(value, list):
+        return value and [_given(item) for item in value]
+    return to_torch(_array(value), "input")
 
 
 def _array(value: Any) -> Any:
@@ -109,7 +124,12 @@ def _array(value: Any) -> Any:
     return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
 
 
-def _compare(value: torch.Tensor, wanted: Any, rtol: float, atol: float) -> None:
+def _compare(value: Any, wanted: Any, rtol: float, atol: float) -> None:
+    if isinstance(wanted, list):
+        for item, expected in zip(value, wanted, strict=True):
+            _compare(item, expected, rtol, atol)
+        return
+    wanted = _array(wanted)
     kind = TORCH_TYPES[onnx_type(wanted.dtype)]
     if value.dtype != kind:
         raise AssertionError(f"type {value.dtype} instead of {kind}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.host_values import one
+from compressor.bridge.ops.host_values import number_call, one
 
 
 def sequence(anchor: Tensor, *items: Tensor) -> list[Tensor]:
@@ -59,6 +59,11 @@ def for_each(
     return tuple([row[k] for row in rows] for k in range(count))
 
 
+def is_given(value: Any) -> bool:
+    """Whether an optional value is there."""
+    return value is not None
+
+
 @LOWERINGS.register("SequenceEmpty", "SequenceConstruct")
 def _construct(ctx: LowerContext) -> Any:
     return ctx.call(sequence, ctx.builder.anchor(), *ctx.tensors())
@@ -81,7 +86,7 @@ def _at(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("SequenceLength")
 def _length(ctx: LowerContext) -> Any:
-    return ctx.host_call(len, ctx.value(0))
+    return number_call(ctx, len, ctx.value(0))
 
 
 @LOWERINGS.register("ConcatFromSequence")
@@ -109,4 +114,6 @@ def _optional(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("OptionalHasElement")
 def _has_element(ctx: LowerContext) -> Any:
-    return ctx.has(0)
+    """Known at conversion, unless it is an input of the graph."""
+    is_optional = ctx.has(0) and ctx.node.inputs[0].type == "optional_type"
+    return number_call(ctx, is_given, ctx.value(0)) if is_optional else ctx.has(0)

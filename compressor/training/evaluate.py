@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from compressor.backends.base import Session, open_model
-from compressor.errors import UsageError
-from compressor.training.data import Array, Batch, Samples, in_order
-from compressor.training.losses import (
+from compressor.bridge.label_loss import (
     IGNORED_LABEL,
     are_probabilities,
     class_axis,
@@ -22,6 +20,8 @@ from compressor.training.losses import (
     label_loss,
     right_answers,
 )
+from compressor.errors import UsageError
+from compressor.training.data import Array, Batch, Samples, in_order
 from compressor.training.tensors import first_output, on_device
 
 

@@ -9,17 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from compressor.bridge.label_loss import are_probabilities, class_axis, is_class_label, label_loss
 from compressor.errors import UsageError
 from compressor.training.context import FinetuneContext
 from compressor.training.features import Feature, matching_features, with_features
-from compressor.training.losses import (
-    are_probabilities,
-    class_axis,
-    distillation_loss,
-    feature_loss,
-    is_class_label,
-    label_loss,
-)
+from compressor.training.losses import distillation_loss, feature_loss
 from compressor.training.tensors import first_output
 
 

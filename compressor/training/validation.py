@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from compressor.bridge.label_loss import is_class_label, right_answers
 from compressor.training.context import FinetuneContext
 from compressor.training.data import in_order
 from compressor.training.evaluate import label_count
-from compressor.training.losses import is_class_label, right_answers
 from compressor.training.objective import Objective
 from compressor.training.tensors import on_device
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from compressor.bridge.label_loss import are_probabilities, label_loss, right_answers
 from compressor.errors import UsageError
-from compressor.training.losses import are_probabilities, distillation_loss, feature_loss, label_loss, right_answers
+from compressor.training.losses import distillation_loss, feature_loss
 
 torch.manual_seed(0)
 LOGITS, LABELS = torch.randn(5, 4), torch.tensor([0, 3, 1, 2, 2])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.peers import run as run_peers
 from tests.benchmarks.report import load_average, save
@@ -18,9 +19,9 @@ from tests.benchmarks.speed import run as run_speed
 
 BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
-    "scale7b": run_big,
+    "scale7b": run_big, "finetune_resnet20": run_finetune,
 }  # fmt: skip
-ON_REQUEST = {"scale7b"}  # 23 GB of disk
+ON_REQUEST = {"scale7b", "finetune_resnet20"}  # 23 GB of disk; minutes of training
 
 
 def main() -> int:

@@ -32,15 +32,19 @@ class Loaded:
     cost: CostModel
 
 
-def load_model(path: PathLike) -> Loaded:
+def load_model(path: PathLike, *, keep_dropout: bool = False) -> Loaded:
     """Read a model file and analyse it.
+
+    Args:
+        path: the file.
+        keep_dropout: leave Dropout nodes that are idle at inference, for training.
 
     Raises:
         ModelFileError: the file cannot be read safely.
         GraphError: its shapes cannot be inferred.
     """
     graph = read(path)
-    original = normalize(graph)
+    original = normalize(graph, keep_dropout=keep_dropout)
     analysis = analyse(fold_shuffles(original))
     files = (Path(path), *data_files(graph))
     return Loaded(Path(path), files, digest(graph), original, analysis, CostModel(analysis))

@@ -116,7 +116,7 @@ def compress(
     check_paths(model, output, plan_path)
     job = _Job(Path(output), plan_path, verify, seed, progress, _wish(finetune), evaluate)
     with job.clock.stage("load and analyse"):
-        loaded = load_model(model)
+        loaded = load_model(model, keep_dropout=finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with job.clock.stage("select"):
@@ -154,7 +154,7 @@ def replay(
     job = _Job(Path(output), None, verify, seed, progress, _wish(finetune), evaluate)
     with job.clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
-        loaded = load_model(model)
+        loaded = load_model(model, keep_dropout=finetune is not None)
         spare((*loaded.files, Path(plan_path)), output, None)
     progress("analyse", 1, 1)
     return _carry_out(loaded, plan, job)
@@ -210,7 +210,8 @@ def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
                 metric=str(plan.made_with.get("metric", "")), kept=removal.tensor_masks, seed=job.seed,
                 progress=progress,
             )  # fmt: skip
-            final, training = tuned.graph, tuned.record
+            # Without fine-tuning idle Dropout goes when the model is loaded: the file is of the same form.
+            final, training = normalize(tuned.graph), tuned.record
     with clock.stage("write"):
         written = write(final, job.output, _plan_file(plan, job.plan_path)) if leads() else []
     progress("write", 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 
 import compressor
@@ -152,3 +153,42 @@ def test_own_figures_of_all_three_models(tmp_path: Path) -> None:
     assert result.evaluation["pruned"]["nan"] is None
     with pytest.raises(UsageError, match="returned str"):
         compressor.compress(digits.model(), tmp_path / "p.onnx", macs=0.5, evaluate=lambda path: "good")
+
+
+def with_dropout(path: Path) -> Path:
+    """x -> Gemm -> Relu -> Dropout -> Gemm -> y, exported for training."""
+    rng = np.random.default_rng(0)
+    shapes = {"w1": (6, 32), "b1": (32,), "w2": (32, 3)}
+    tensors = [numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), n) for n, shape in shapes.items()]
+    tensors.append(numpy_helper.from_array(np.array(0.5, np.float32), "ratio"))
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], "first"),
+        helper.make_node("Relu", ["h"], ["a"], "relu"),
+        helper.make_node("Dropout", ["a", "ratio"], ["d"], "drop"),
+        helper.make_node("MatMul", ["d", "w2"], ["y"], "second"),
+    ]
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 6])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "g", [x], [y], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_dropout_drops_in_training_and_is_not_in_the_result(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def look(module: nn.Module, context: FinetuneContext) -> None:
+        points = torch.ones(64, 6)
+        seen.append(torch.equal(module(points), module(points)))
+        module.train()
+        seen.append(torch.equal(module(points), module(points)))
+
+    model = with_dropout(tmp_path / "m.onnx")
+    plain, tuned = tmp_path / "plain.onnx", tmp_path / "tuned.onnx"
+    compressor.compress(model, plain, channels=0.5, plan_path=tmp_path / "1.json")
+    compressor.compress(model, tuned, channels=0.5, plan_path=tmp_path / "2.json", finetune=look)
+    assert seen == [True, False]
+    plans = [json.loads((tmp_path / name).read_text()) for name in ("1.json", "2.json")]
+    assert plans[0]["cuts"] == plans[1]["cuts"]
+    assert plans[0]["digest"] == plans[1]["digest"]
+    assert tuned.read_bytes() == plain.read_bytes()

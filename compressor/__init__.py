@@ -7,6 +7,7 @@ runtime and no framework.
     compressor.compress("model.onnx", "small.onnx", macs=0.5)
     compressor.verify("model.onnx", "small.onnx", "plan.json")
     compressor.bench(["model.onnx", "small.onnx"])
+    compressor.finetune("small.onnx", "tuned.onnx", compressor.Finetuning(compressor.Trainer(), data="train.npz"))
     compressor.export(module, (example,), "model.onnx", dynamic="batch")
 """
 
@@ -28,19 +29,38 @@ _API = {
     "verify": ("compressor.pipeline", "verify_files"),
     "bench": ("compressor.benchmark", "bench"),
     "export": ("compressor.exporting", "export"),
+    "finetune": ("compressor.finetuning", "finetune_file"),
+    "Finetuning": ("compressor.finetuning", "Finetuning"),
+    "Trainer": ("compressor.training", "Trainer"),
     "Options": ("compressor.passes.selection", "Options"),
     "CompressorError": ("compressor.errors", "CompressorError"),
 }
-__all__ = ["CompressorError", "Options", "__version__", "bench", "compress", "export", "inspect", "replay", "verify"]
+__all__ = [
+    "CompressorError",
+    "Finetuning",
+    "Options",
+    "Trainer",
+    "__version__",
+    "bench",
+    "compress",
+    "export",
+    "finetune",
+    "inspect",
+    "replay",
+    "verify",
+]
 
 if TYPE_CHECKING:
     from compressor.benchmark import bench
     from compressor.errors import CompressorError
     from compressor.exporting import export
+    from compressor.finetuning import Finetuning
+    from compressor.finetuning import finetune_file as finetune
     from compressor.inspection import inspect_model as inspect
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay
     from compressor.pipeline import verify_files as verify
+    from compressor.training import Trainer
 
 
 def __getattr__(name: str) -> Any:

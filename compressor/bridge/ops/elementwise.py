@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
+from compressor.bridge.ops.element_types import element_type, is_float
 from compressor.bridge.ops.unsigned import bit_shift, lower_unsigned, takes_unsigned
 
 _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
@@ -59,17 +60,18 @@ _BINARY: dict[str, Callable[..., Any]] = {
     "BitwiseAnd": torch.bitwise_and,
     "BitwiseOr": torch.bitwise_or,
     "BitwiseXor": torch.bitwise_xor,
-    "Div": divide,
     "Equal": torch.eq,
     "Greater": torch.gt,
     "GreaterOrEqual": torch.ge,
     "Less": torch.lt,
     "LessOrEqual": torch.le,
-    "Mul": torch.mul,
     "Or": torch.logical_or,
     "Sub": torch.sub,
     "Xor": torch.logical_xor,
 }
+
+
+_COMMUTATIVE = frozenset({"Add", "And", "Equal", "Mul", "Or", "Xor"})
 
 
 def _register_tables() -> None:
@@ -95,7 +97,21 @@ def _unsigned(ctx: LowerContext) -> Any:
 
 def _operands(ctx: LowerContext) -> list[Any]:
     """Both operands; a known single number as a Python number, if it is the second: torch wants a tensor first."""
+    if ctx.node.op in _COMMUTATIVE and not isinstance(ctx.operand(0), (Tensor, fx.Node)):
+        return [ctx.tensor(1), ctx.operand(0)]
     return [ctx.tensor(0), ctx.operand(1)]
+
+
+@LOWERINGS.register("Mul")
+def _mul(ctx: LowerContext) -> Any:
+    """x sigmoid(x) is SiLU, which PyTorch has in one piece and ONNX before opset 24 has not."""
+    if _is_unsigned(ctx):
+        return _unsigned(ctx)
+    left, right = ctx.tensor(0), ctx.tensor(1)
+    for x, gate in ((left, right), (right, left)):
+        if isinstance(gate, fx.Node) and gate.target is torch.sigmoid and gate.args == (x,):
+            return ctx.call(F.silu, x)
+    return ctx.call(torch.mul, *_operands(ctx))
 
 
 def is_inf(x: Tensor, positive: bool, negative: bool) -> Tensor:
@@ -103,6 +119,13 @@ def is_inf(x: Tensor, positive: bool, negative: bool) -> Tensor:
     if positive and negative:
         return torch.isinf(x)
     return x == float("inf" if positive else "-inf") if positive or negative else torch.zeros_like(x, dtype=torch.bool)
+
+
+@LOWERINGS.register("Div")
+def _div(ctx: LowerContext) -> Any:
+    if _is_unsigned(ctx):
+        return _unsigned(ctx)
+    return ctx.call(torch.div if is_float(element_type(ctx, 0)) else divide, *_operands(ctx))
 
 
 @LOWERINGS.register("IsInf")

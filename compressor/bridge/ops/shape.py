@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
 from compressor.bridge.ops.element_types import rank
-from compressor.bridge.ops.host_values import elements_of, number_call
+from compressor.bridge.ops.host_values import elements_of, list_of, number_call
 
 
 def shape_of(x: Tensor, start: int, end: int | None) -> list[int]:
@@ -64,7 +64,14 @@ def expanded_sizes(count: int, shape: Sequence[int]) -> list[int]:
 
 @LOWERINGS.register("Shape")
 def _shape(ctx: LowerContext) -> Any:
-    return ctx.host_call(shape_of, ctx.tensor(0), ctx.attr("start", 0), ctx.attr("end"))
+    x, start, end = ctx.tensor(0), ctx.attr("start", 0), ctx.attr("end")
+    axes = rank(ctx, 0)
+    if axes is None and start >= 0 and end == start + 1:
+        axes = end  # one size is asked for, so it is there
+    if axes is None:
+        return ctx.host_call(shape_of, x, start, end)
+    sizes = (number_call(ctx, torch.Tensor.size, x, axis) for axis in range(axes)[start:end])
+    return ctx.host_call(list_of, *sizes)  # sizes that nobody reads go
 
 
 @LOWERINGS.register("Size")

@@ -51,21 +51,22 @@ def slice_list(x: Sequence[Any], start: Sequence[int], end: Sequence[int], step:
 def _slice(ctx: LowerContext) -> Any:
     given = _arguments(ctx)
     x, axes = ctx.tensor(0), rank(ctx, 0)
-    if not given[0] or any(isinstance(part, fx.Node) for part in given):
+    starts, ends, places, steps = (None if part is None else elements_of(part) for part in given)
+    if not starts or ends is None or isinstance(given[2], fx.Node) or isinstance(given[3], fx.Node):
         return ctx.call(slice_tensor, x, *given)
-    starts, ends, places, steps = given
-    places = range(len(starts)) if places is None else places
+    places = list(range(len(starts))) if places is None else places
+    from_end = axes is None and max(places) < 0
     if axes is None:
-        axes = max(places) + 1 if min(places) >= 0 else None
-    if axes is None or min(steps or [1]) < 0:
+        axes = -min(places) if from_end else max(places) + 1
+    if min(steps or [1]) < 0 or (min(places) < 0 <= max(places) and rank(ctx, 0) is None):
         return ctx.call(slice_tensor, x, *given)
     cuts = [slice(None)] * axes
     for i, axis in enumerate(places):
-        end = ends[i] if ends[i] < _TO_THE_END else None
-        cuts[axis] = slice(starts[i] or None, end, steps[i] if steps else None)
-    while cuts and cuts[-1] == slice(None):
+        to_the_end = not isinstance(ends[i], fx.Node) and ends[i] >= _TO_THE_END
+        cuts[axis] = slice(starts[i] or None, None if to_the_end else ends[i], steps[i] if steps else None)
+    while cuts and cuts[-1] == slice(None) and not from_end:
         cuts.pop()
-    return ctx.call(operator.getitem, x, tuple(cuts)) if cuts else x
+    return ctx.call(operator.getitem, x, (..., *cuts) if from_end else tuple(cuts)) if cuts else x
 
 
 @HOST_LOWERINGS.register("Slice")

@@ -56,7 +56,6 @@ def divide(a: Tensor, b: Tensor | float) -> Tensor:
 
 _BINARY: dict[str, Callable[..., Any]] = {
     "Add": torch.add,
-    "And": torch.logical_and,
     "BitwiseAnd": torch.bitwise_and,
     "BitwiseOr": torch.bitwise_or,
     "BitwiseXor": torch.bitwise_xor,
@@ -71,7 +70,8 @@ _BINARY: dict[str, Callable[..., Any]] = {
 }
 
 
-_COMMUTATIVE = frozenset({"Add", "And", "Equal", "Mul", "Or", "Xor"})
+_COMMUTATIVE = frozenset({"Add", "Equal", "Mul"})
+_LOGICAL = frozenset({"And", "Or", "Xor"})  # PyTorch's take tensors only
 
 
 def _register_tables() -> None:
@@ -97,9 +97,20 @@ def _unsigned(ctx: LowerContext) -> Any:
 
 def _operands(ctx: LowerContext) -> list[Any]:
     """Both operands; a known single number as a Python number, if it is the second: torch wants a tensor first."""
+    if ctx.node.op in _LOGICAL:
+        return ctx.tensors()
     if ctx.node.op in _COMMUTATIVE and not isinstance(ctx.operand(0), (Tensor, fx.Node)):
         return [ctx.tensor(1), ctx.operand(0)]
     return [ctx.tensor(0), ctx.operand(1)]
+
+
+@LOWERINGS.register("And")
+def _and(ctx: LowerContext) -> Any:
+    """Masks begin as a single "true", to which exporters add one condition after the other."""
+    for slot in (0, 1):
+        if ctx.operand(slot) is True:
+            return ctx.tensor(1 - slot)
+    return ctx.call(torch.logical_and, *ctx.tensors())
 
 
 @LOWERINGS.register("Mul")

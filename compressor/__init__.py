@@ -26,7 +26,7 @@ _API = {
     "inspect": ("compressor.inspection", "inspect_model"),
     "compress": ("compressor.pipeline", "compress"),
     "replay": ("compressor.pipeline", "replay"),
-    "verify": ("compressor.pipeline", "verify_files"),
+    "verify": ("compressor.proof", "verify_files"),
     "bench": ("compressor.benchmark", "bench"),
     "export": ("compressor.exporting", "export"),
     "finetune": ("compressor.finetuning", "finetune_file"),
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from compressor.inspection import inspect_model as inspect
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay
-    from compressor.pipeline import verify_files as verify
+    from compressor.proof import verify_files as verify
     from compressor.training import Trainer
 
 

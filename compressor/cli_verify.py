@@ -21,7 +21,7 @@ def verify(
 ) -> None:
     """Prove that PRUNED equals ORIGINAL with the removed channels silenced (exit code 1 if not)."""
     from compressor.cli_tables import proof_line
-    from compressor.pipeline import verify_files
+    from compressor.proof import verify_files
 
     with progress("reading and analysing") as report:
         evidence = verify_files(original, pruned, plan, inputs=inputs, seed=seed, progress=report).to_json()

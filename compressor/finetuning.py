@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import onnx_graphsurgeon as gs
 
@@ -14,6 +13,7 @@ from compressor.backends.inputs import index_bounds, random_feeds
 from compressor.errors import UsageError, VerificationError
 from compressor.extras import require_torch
 from compressor.model_io import data_files, outline, read, write
+from compressor.proof import Progress
 from compressor.results import Tuning
 from compressor.targets import PathLike, check_paths, spare
 from compressor.training.torchrun import leads
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from compressor.bridge import OnnxModule
     from compressor.training.context import Finetune, FinetuneContext, KeptMasks
     from compressor.training.workers import Workers
-
-Progress: TypeAlias = Callable[[str, int, int], None]
 
 AGREEMENT = 1e-3
 """Largest difference between PyTorch and ONNX Runtime, relative to the largest output."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import onnx_graphsurgeon as gs
 
 import compressor
 from compressor.backends.fingerprint import fingerprint
 from compressor.errors import UsageError
-from compressor.finetuning import Finetuning, tune
+from compressor.finetuning import Finetuning, Tuned, tune
 from compressor.loaded import Loaded, load_model, total_bytes
-from compressor.model_io import read, write
+from compressor.model_io import write
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
@@ -27,16 +27,15 @@ from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
 from compressor.passes.rewrite import removal_of, remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext
 from compressor.passes.selection import Options, Target, select
+from compressor.proof import Progress, prove, silent
 from compressor.results import Compression, Counts
 from compressor.targets import PathLike, check_paths, spare
 from compressor.training.torchrun import leads
 from compressor.user_evaluation import Evaluate, figures
-from compressor.verification import Verification, verify_removal, verify_same
+from compressor.verification import Verification
 
 if TYPE_CHECKING:
     from compressor.training.context import Finetune
-
-Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 # Channels that CPU kernels compute together: 8 floats with AVX2, 16 with AVX-512.
@@ -72,10 +71,6 @@ class _Job:
         return figures(self.evaluate, path) if self.evaluate is not None and leads() else None
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    """No progress shown."""
-
-
 def compress(
     model: PathLike,
     output: PathLike,
@@ -90,7 +85,7 @@ def compress(
     plan_path: PathLike | None = None,
     finetune: Finetune | Finetuning | None = None,
     evaluate: Evaluate | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Compression:
     """Remove the least important channels until the target is met, prove the result, fine-tune it, write it.
 
@@ -111,7 +106,7 @@ def compress(
         CompressorError: one of its subclasses, with what was wrong and what to do.
     """
     target = _target(channels, params, macs)
-    score = CRITERIA.get(criterion)
+    CRITERIA.get(criterion)  # an unknown name is said before any work
     options = options or Options()
     check_paths(model, output, plan_path)
     job = _Job(Path(output), plan_path, verify, seed, progress, _wish(finetune), evaluate)
@@ -120,14 +115,20 @@ def compress(
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with job.clock.stage("select"):
-        orders = best_orders(loaded.analysis) if options.align_groups else {}
-        analysis = aligned(loaded.analysis, orders)
-        cost = CostModel(analysis) if orders else loaded.cost
-        scores = score(ScoreContext(analysis, seed))
-        selection = select(analysis, cost, scores, target, options)
-        cuts = [in_original_positions(cut, orders) for cut in cuts_of(analysis, selection.atoms, scores, criterion)]
+        plan = _choose(loaded, target, criterion, options, seed)
     progress("select", 1, 1)
-    plan = Plan(
+    return _carry_out(loaded, plan, job)
+
+
+def _choose(loaded: Loaded, target: Target, criterion: str, options: Options, seed: int) -> Plan:
+    """Which channels go so that the target is met."""
+    orders = best_orders(loaded.analysis) if options.align_groups else {}
+    analysis = aligned(loaded.analysis, orders)
+    cost = CostModel(analysis) if orders else loaded.cost
+    scores = CRITERIA.get(criterion)(ScoreContext(analysis, seed))
+    selection = select(analysis, cost, scores, target, options)
+    cuts = [in_original_positions(cut, orders) for cut in cuts_of(analysis, selection.atoms, scores, criterion)]
+    return Plan(
         digest=loaded.digest,
         made_with={
             "criterion": criterion, "metric": target.metric, "keep": target.keep, "scope": options.scope,
@@ -138,12 +139,11 @@ def compress(
         after=PlanCounts(**vars(selection.after)),
         cuts=cuts,
     )  # fmt: skip
-    return _carry_out(loaded, plan, job)
 
 
 def replay(
     model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0,
-    finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, progress: Progress = _silent,
+    finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, progress: Progress = silent,
 ) -> Compression:  # fmt: skip
     """Apply a saved plan to the model it was made for; the other arguments are those of ``compress``.
 
@@ -160,61 +160,55 @@ def replay(
     return _carry_out(loaded, plan, job)
 
 
-def verify_files(
-    original: PathLike, pruned: PathLike, plan_path: PathLike, *, inputs: int = 3, seed: int = 0,
-    progress: Progress = _silent,
-) -> Verification:  # fmt: skip
-    """Prove that a pruned file is its original less what the plan removes.
+@dataclass(frozen=True)
+class _Cut:
+    """A graph less what a plan removes, and the evidence that this is all that was done."""
 
-    Raises:
-        VerificationError: it is not; names the first tensor that differs.
-    """
-    plan = read_plan(Path(plan_path))
-    loaded = load_model(original)
-    analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
-    candidate = normalize(read(pruned))
-    _same_interface(analysis.graph, candidate, Path(pruned))
-    return _prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
+    plan: Plan
+    analysis: Analysis
+    atoms: Labels
+    graph: gs.Graph
+    evidence: Verification | None
 
 
-def _prove(
-    loaded: Loaded, analysis: Analysis, atoms: Labels, pruned: gs.Graph, inputs: int, seed: int, progress: Progress
-) -> Verification:
-    """Pruned equals masked; where shuffles were folded or groups aligned first, that this changed nothing as well."""
-    if analysis.graph is not loaded.original:
-        verify_same(analysis, loaded.original, seed=seed)
-    return verify_removal(
-        analysis, atoms, pruned, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
-    )
-
-
-def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
+def _cut(loaded: Loaded, plan: Plan, job: _Job) -> _Cut:
     """Both a fresh plan and a replayed one go this way, so that they give the same bytes."""
-    clock, progress = job.clock, job.progress
-    with clock.stage("rewrite"):
+    with job.clock.stage("rewrite"):
         analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
         pruned = remove_atoms(analysis, atoms)
     evidence = None
     if job.verify:
-        with clock.stage("verify"):
-            evidence = _prove(loaded, analysis, atoms, pruned, 3, job.seed, progress)
-    before, after = loaded.cost.cost(atoms[:0]), CostModel(analysis).cost(atoms)
+        with job.clock.stage("verify"):
+            evidence = prove(loaded, analysis, atoms, pruned, 3, job.seed, job.progress)
+    return _Cut(plan, analysis, atoms, pruned, evidence)
+
+
+def _train(cut: _Cut, wish: Finetuning, job: _Job) -> Tuned:
+    """The cut graph with trained values; the teacher is the graph that was cut."""
+    made = cut.plan.made_with
+    with job.clock.stage("fine-tune"):
+        tuned = tune(
+            cut.graph, cut.analysis.graph, wish, schedule=(1.0 - float(made.get("keep") or 1.0),),
+            metric=str(made.get("metric", "")), kept=removal_of(cut.analysis, cut.atoms).tensor_masks,
+            seed=job.seed, progress=job.progress,
+        )  # fmt: skip
+        # Without fine-tuning idle Dropout goes when the model is loaded: the file is of the same form.
+        return Tuned(normalize(tuned.graph), tuned.record)
+
+
+def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
+    """Cut, train, write."""
+    cut = _cut(loaded, plan, job)
+    before, after = loaded.cost.cost(cut.atoms[:0]), CostModel(cut.analysis).cost(cut.atoms)
     evaluation = {"original": job.figures(loaded.path)}
-    final, training = pruned, None
+    final, training = cut.graph, None
     if job.finetune is not None:
-        evaluation["pruned"] = _figures_of(pruned, job)
-        with clock.stage("fine-tune"):
-            removal = removal_of(analysis, atoms)
-            tuned = tune(
-                pruned, analysis.graph, job.finetune, schedule=(1.0 - float(plan.made_with.get("keep") or 1.0),),
-                metric=str(plan.made_with.get("metric", "")), kept=removal.tensor_masks, seed=job.seed,
-                progress=progress,
-            )  # fmt: skip
-            # Without fine-tuning idle Dropout goes when the model is loaded: the file is of the same form.
-            final, training = normalize(tuned.graph), tuned.record
-    with clock.stage("write"):
+        evaluation["pruned"] = _figures_of(cut.graph, job)
+        tuned = _train(cut, job.finetune, job)
+        final, training = tuned.graph, tuned.record
+    with job.clock.stage("write"):
         written = write(final, job.output, _plan_file(plan, job.plan_path)) if leads() else []
-    progress("write", 1, 1)
+    job.progress("write", 1, 1)
     evaluation["final"] = job.figures(job.output)
     return Compression(
         model=str(loaded.path),
@@ -225,11 +219,11 @@ def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
         after=Counts(**vars(after), size_bytes=total_bytes(written)),
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
-        verification=None if evidence is None else evidence.to_json(),
+        verification=None if cut.evidence is None else cut.evidence.to_json(),
         training=training,
         evaluation=None if job.evaluate is None else evaluation,
         advice=_advice(plan),
-        seconds=clock.seconds,
+        seconds=job.clock.seconds,
         environment={"seed": job.seed, **fingerprint().to_json()},
     )
 
@@ -273,14 +267,3 @@ def _target(channels: float | None, params: float | None, macs: float | None) ->
         )
     metric, keep = named[0]
     return Target(metric, keep)  # type: ignore[arg-type]
-
-
-def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:
-    for side in ("inputs", "outputs"):
-        want = [(t.name, t.dtype) for t in getattr(original, side)]
-        have = [(t.name, t.dtype) for t in getattr(pruned, side)]
-        if want != have:
-            raise UsageError(
-                f"its {side} are {[n for n, _ in have]}, the original's {[n for n, _ in want]}", where=str(path),
-                fix="Compare a model with its own pruned version.",
-            )  # fmt: skip

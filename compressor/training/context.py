@@ -16,15 +16,11 @@ from torch import nn
 
 from compressor.bridge import OnnxModule, from_onnx
 from compressor.errors import UsageError
+from compressor.proof import Progress, silent
 from compressor.training.data import Samples
 from compressor.training.workers import Workers
 
-Progress: TypeAlias = Callable[[str, int, int], None]
 KeptMasks: TypeAlias = Callable[[str], "Sequence[NDArray[np.bool_] | None]"]
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """No progress shown."""
 
 
 class Finetune(Protocol):

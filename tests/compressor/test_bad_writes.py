@@ -119,9 +119,9 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("compressor.pipeline", "read"),
+        ("compressor.loaded", "read"),
         ("compressor.pipeline", "select"),
-        ("compressor.pipeline", "verify_removal"),
+        ("compressor.proof", "verify_removal"),
         ("compressor.atomic", "FileSet.sync"),
         ("compressor.atomic", "FileSet.commit"),
     ],

@@ -18,7 +18,7 @@ from compressor import demo as demo_module
 from compressor.demo import SETTINGS, Demo, run_demo
 from compressor.demo_report import render, rows
 from compressor.models.demo import demo_card, demo_model_path, load_digits
-from compressor.pipeline import verify_files
+from compressor.proof import verify_files
 from tests.compressor.cli_models import Cli, in_process, snapshot
 
 

@@ -15,7 +15,8 @@ from compressor.model_io import digest, read
 from compressor.passes.plan import read_plan
 from compressor.passes.rewrite_rules import REWRITES
 from compressor.passes.selection import Options
-from compressor.pipeline import compress, replay, verify_files
+from compressor.pipeline import compress, replay
+from compressor.proof import verify_files
 from tests.passes.graphs import model
 
 BODY = """

@@ -1,0 +1,65 @@
+"""The proof of a cut: pruned equals masked, for what the pipeline made and for files that come back later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import onnx_graphsurgeon as gs
+
+from compressor.errors import UsageError
+from compressor.loaded import Loaded, load_model
+from compressor.model_io import read
+from compressor.normalize import normalize
+from compressor.passes.analysis import Analysis
+from compressor.passes.apply_plan import realise
+from compressor.passes.labels import Labels
+from compressor.passes.plan import read_plan
+from compressor.targets import PathLike
+from compressor.verification import Verification, verify_removal, verify_same
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """No progress shown."""
+
+
+def verify_files(
+    original: PathLike, pruned: PathLike, plan_path: PathLike, *, inputs: int = 3, seed: int = 0,
+    progress: Progress = silent,
+) -> Verification:  # fmt: skip
+    """Prove that a pruned file is its original less what the plan removes.
+
+    Raises:
+        VerificationError: it is not; names the first tensor that differs.
+    """
+    plan = read_plan(Path(plan_path))
+    loaded = load_model(original)
+    analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
+    candidate = normalize(read(pruned))
+    _same_interface(analysis.graph, candidate, Path(pruned))
+    return prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
+
+
+def prove(
+    loaded: Loaded, analysis: Analysis, atoms: Labels, pruned: gs.Graph, inputs: int, seed: int, progress: Progress
+) -> Verification:
+    """Pruned equals masked; where shuffles were folded or groups aligned first, that this changed nothing as well."""
+    if analysis.graph is not loaded.original:
+        verify_same(analysis, loaded.original, seed=seed)
+    return verify_removal(
+        analysis, atoms, pruned, inputs=inputs, seed=seed, progress=lambda d, t: progress("verify", d, t)
+    )
+
+
+def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:
+    for side in ("inputs", "outputs"):
+        want = [(t.name, t.dtype) for t in getattr(original, side)]
+        have = [(t.name, t.dtype) for t in getattr(pruned, side)]
+        if want != have:
+            raise UsageError(
+                f"its {side} are {[n for n, _ in have]}, the original's {[n for n, _ in want]}", where=str(path),
+                fix="Compare a model with its own pruned version.",
+            )  # fmt: skip

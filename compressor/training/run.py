@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compressor.errors import CompressorError, UsageError
 from compressor.training import checkpoint
@@ -41,7 +41,8 @@ class Run:
         self._identity = _identity(trainer, module, context)
         self._module = module.to(context.device)
         self._history: list[dict[str, Any]] = []
-        self._epoch, self._batch, self._loss_sum = 0, 0, 0.0  # where we are: whole epochs, batches of the current one
+        self._epoch, self._batch = 0, 0  # where we are: whole epochs, batches of the current one
+        self._loss_sum = self._number(0.0)  # on the device: reading it after every step would wait for the step
         self._spent_s, self._since = 0.0, time.perf_counter()
         seed_all(context.seed, context.step, 0, context.workers.rank)
         self._stepper = Stepper(trainer, self._module, context)
@@ -52,13 +53,19 @@ class Run:
         if not self._resume():
             self._note_epoch(None)
             self._save(done=False)
+            self._stop_if_asked()
         while not self._over():
             self._run_epoch()
+            self._stop_if_asked()  # it may have been asked during validation
         self._best.put_back(self._module)
         self._module.eval()
         for entry in self._history:
             self._context.record(entry)
         self._save(done=True)
+
+    def _number(self, value: float) -> Tensor:
+        device = self._context.device
+        return torch.tensor(value, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
 
     # -- epochs ------------------------------------------------------------------------------------
 
@@ -72,7 +79,7 @@ class Run:
             self._tell()
             self._stop_if_asked()
         mean = self._mean_loss()
-        self._epoch, self._batch, self._loss_sum = self._epoch + 1, 0, 0.0
+        self._epoch, self._batch, self._loss_sum = self._epoch + 1, 0, self._number(0.0)
         context.workers.share_state(self._module)
         self._note_epoch(mean)
         self._save(done=self._over())
@@ -80,7 +87,7 @@ class Run:
     def _mean_loss(self) -> float | None:
         """Of this epoch, over all processes; None where time ran out before its first batch."""
         workers, device = self._context.workers, self._context.device
-        total, batches = workers.summed([self._loss_sum, float(self._batch)], device)
+        total, batches = workers.summed([float(self._loss_sum), float(self._batch)], device)
         if not batches:
             return None
         mean = total / batches
@@ -167,7 +174,7 @@ class Run:
             "done": done,
             "epoch": self._epoch,
             "batch": self._batch,
-            "loss_sum": self._loss_sum,
+            "loss_sum": float(self._loss_sum),
             "spent_s": self._elapsed_s(),
             "history": self._history,
             "module": self._module.state_dict(),
@@ -185,7 +192,7 @@ class Run:
         self._stepper.restore(found["stepper"])
         self._best.restore(found["best"])
         self._history = found["history"]
-        self._epoch, self._batch, self._loss_sum = found["epoch"], found["batch"], found["loss_sum"]
+        self._epoch, self._batch, self._loss_sum = found["epoch"], found["batch"], self._number(found["loss_sum"])
         self._spent_s, self._since = found["spent_s"], time.perf_counter()
         restore(found["random"])
         return True

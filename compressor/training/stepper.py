@@ -64,8 +64,8 @@ class Stepper:
             network, device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=several
         )
 
-    def step(self, epoch: int, batch: int, progress: float) -> float:
-        """Move the weights once; the loss before that.
+    def step(self, epoch: int, batch: int, progress: float) -> Tensor:
+        """Move the weights once; the loss before that, on the device.
 
         Args:
             epoch, batch: which samples, counted from 0.
@@ -86,7 +86,7 @@ class Stepper:
             nn.utils.clip_grad_norm_(self._parameters, trainer.clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        return _number(loss)
+        return loss.detach()
 
     def _chosen(self, epoch: int, batch: int) -> Indices:
         """This process's samples of a batch."""
@@ -104,10 +104,6 @@ class Stepper:
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
-
-
-def _number(loss: Tensor) -> float:
-    return float(loss.detach())
 
 
 def _batch_size(asked: int, samples: int, world_size: int) -> int:

@@ -12,6 +12,8 @@ import torch
 
 from compressor.errors import UsageError
 from compressor.training import checkpoint
+from compressor.training.data import Batch, Indices, Samples
+from compressor.training.trainer import Trainer
 from tests.training.small import QUICK, context, network, same, weights
 
 FILE = "step-01.pt"
@@ -21,7 +23,7 @@ class Killed(BaseException):
     """Nothing may catch this: as good as a kill."""
 
 
-def killed_after(folder: Path, batch: int) -> None:
+def killed_after(folder: Path, batch: int, trainer: Trainer = QUICK) -> None:
     """A run that dies without a word after a batch; an epoch has 7."""
 
     def die(stage: str, done: int, total: int) -> None:
@@ -29,22 +31,23 @@ def killed_after(folder: Path, batch: int) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        QUICK(network(), context(folder, progress=die))
+        trainer(network(), context(folder, progress=die))
 
 
-def uninterrupted() -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
+def uninterrupted(trainer: Trainer = QUICK) -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
     """Weights and history of a run that nothing happens to."""
     module, around = network(), context()
-    QUICK(module, around)
+    trainer(module, around)
     return weights(module), [{k: v for k, v in entry.items() if k != "seconds"} for entry in around.history]
 
 
+@pytest.mark.parametrize("trainer", [QUICK, replace(QUICK, optimizer="adamw", learning_rate=0.01, clip_norm=0.5)])
 @pytest.mark.parametrize("batch", [2, 8, 28])
-def test_killed_and_resumed(tmp_path: Path, batch: int) -> None:
-    killed_after(tmp_path, batch)
+def test_killed_and_resumed(tmp_path: Path, batch: int, trainer: Trainer) -> None:
+    killed_after(tmp_path, batch, trainer)
     module, around = network(), context(tmp_path)
-    QUICK(module, around)
-    wanted, history = uninterrupted()
+    trainer(module, around)
+    wanted, history = uninterrupted(trainer)
     assert same(weights(module), wanted)
     assert [{k: v for k, v in entry.items() if k != "seconds"} for entry in around.history] == history
 
@@ -70,6 +73,34 @@ def test_ctrl_c_saves_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     QUICK(module, around)
     assert told == list(range(11, 29))
     assert same(weights(module), uninterrupted()[0])
+
+
+class Pressing:
+    """Validation samples in the midst of which Ctrl-C is pressed."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def batch(self, indices: Indices) -> Batch:
+        """See Samples."""
+        os.kill(os.getpid(), signal.SIGINT)
+        return self._samples.batch(indices)
+
+
+def test_ctrl_c_during_validation_is_not_forgotten(tmp_path: Path) -> None:
+    around = context(tmp_path)
+    assert around.validation is not None
+    around.validation = Pressing(around.validation)
+    with pytest.raises(KeyboardInterrupt):
+        replace(QUICK, batch_size=64)(network(), around)
+    module = network()
+    replace(QUICK, batch_size=64)(module, context(tmp_path))
+    whole = network()
+    replace(QUICK, batch_size=64)(whole, context())
+    assert same(weights(module), weights(whole))
 
 
 def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -10,6 +11,7 @@ import onnx_graphsurgeon as gs
 import torch
 from torch import fx
 
+from compressor.bridge.fused_linear import fuse_linear_layers
 from compressor.bridge.lowering import (
     HOST,
     HOST_LOWERINGS,
@@ -120,6 +122,8 @@ class GraphBuilder:
             outputs = [self._as_output(value) for value in outputs]
         settled = [fx.node.map_aggregate(value, self._settle) for value in outputs]
         self._fx.output(settled[0] if len(settled) == 1 and not as_tuple else tuple(settled))
+        if self._parent is None:
+            fuse_linear_layers(self._fx, lambda name: operator.attrgetter(name)(self.state.root))
         self._fx.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
         return self._fx
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.gathering import coordinates, from_start
+from compressor.bridge.ops.gathering import coordinates, from_start, row_numbers
 
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
@@ -29,11 +29,8 @@ def scatter_nd(x: Tensor, index: Tensor, updates: Tensor, reduction: str) -> Ten
     if reduction in ("none", "add"):
         return torch.index_put(x, coordinates(index), updates, accumulate=reduction == "add")
     depth = index.shape[-1]
-    place = torch.zeros(index.shape[:-1], dtype=torch.int64, device=index.device)
-    for axis, part in enumerate(coordinates(index)):
-        place = place * x.shape[axis] + from_start(part, x.shape[axis])
     count, size = math.prod(x.shape[:depth]), math.prod(x.shape[depth:])
-    rows = place.reshape(-1, 1).expand(-1, size)
+    rows = row_numbers(x, index).reshape(-1, 1).expand(-1, size)
     reduced = torch.scatter_reduce(x.reshape(count, size), 0, rows, updates.reshape(-1, size), _REDUCTIONS[reduction])
     return reduced.reshape(x.shape)
 

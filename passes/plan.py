@@ -13,7 +13,7 @@ from compressor.atomic import write_bytes
 from compressor.errors import PlanError
 from compressor.passes.analysis import Analysis
 from compressor.passes.labels import Labels
-from compressor.passes.scores import Scores
+from compressor.passes.slices import Scores
 
 _MAX_BYTES = 256 << 20  # a plan of a billion-parameter model is far below
 

@@ -1,46 +1,28 @@
 """Scores of atoms, and the registry of criteria.
 
-A criterion gives each element of each coupled weight a number; an atom's score is their sum over all
-coupled slices, so a channel counts what produces it and what consumes it (the group
-importance of DepGraph, arXiv:2301.12900). To add one: a function in a file of ``passes/criteria``.
+A criterion gives each coupled slice a number; an atom's score is their sum (or mean, or largest), so a
+channel counts what produces it and what consumes it (the group importance of DepGraph,
+arXiv:2301.12900). To add one: a function in a file of ``passes/criteria`` under ``@criterion("name")``.
+Every call works on the graph at hand: nothing is kept from one step of a schedule to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
-import onnx_graphsurgeon as gs
-from numpy.typing import NDArray
 
-from compressor.errors import GraphError
-from compressor.passes.analysis import Analysis, is_float
-from compressor.passes.labels import Labels, is_fixed
+from compressor.errors import UsageError
+from compressor.passes.analysis import Analysis
 from compressor.passes.shape_values import Array
+from compressor.passes.slices import Combine, Reduction, Scores, Weight, chunks, weights_of
+from compressor.passes.statistics import Need, Statistics
 from compressor.registry import Registry
-from compressor.tensor_values import peek, release
 
-Scores: TypeAlias = NDArray[np.float64]
-
-
-_CHUNK = 1 << 24  # elements looked at together: bounds memory, whatever the size of a weight
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A floating-point initializer and the axes along which it may be cut.
-
-    Attributes:
-        name: of the initializer.
-        tensor: the initializer; its values are read lazily.
-        axes: (axis, labels) of every distinct use, one label per index, not all FIXED.
-    """
-
-    name: str
-    tensor: gs.Constant
-    axes: tuple[tuple[int, Labels], ...]
+Importance: TypeAlias = Callable[[Weight, int, Array], Array | None]
+"""(weight, first index along axis 0, values from there on) -> a number for each element; None: does not count."""
 
 
 class ScoreContext:
@@ -49,24 +31,66 @@ class ScoreContext:
     Attributes:
         analysis: the analysed graph.
         seed: for criteria that draw.
+        combine: how numbers of coupled slices become one: see ``Reduction``.
     """
 
-    def __init__(self, analysis: Analysis, seed: int) -> None:
+    def __init__(
+        self, analysis: Analysis, seed: int, statistics: Statistics | None = None, combine: Combine = "sum"
+    ) -> None:
+        if combine not in get_args(Combine):
+            raise UsageError(f"unknown combination {combine!r}", fix=f"Known: {', '.join(get_args(Combine))}.")
         self.analysis = analysis
         self.seed = seed
+        self.combine = combine
+        self._statistics = statistics
 
-    def sum_over_slices(self, importance: Callable[[Array], Array]) -> Scores:
-        """Float64 [label ids]: ``importance`` (element by element, not negative) summed over coupled slices.
+    @property
+    def has_statistics(self) -> bool:
+        """Whether there is data."""
+        return self._statistics is not None
+
+    @property
+    def statistics(self) -> Statistics:
+        """What data tells; asked anew for every score.
+
+        Raises:
+            UsageError: there is no data.
+        """
+        if self._statistics is None:
+            raise UsageError("the criterion needs data", fix=_GIVE_DATA)
+        return self._statistics
+
+    def reduction(self) -> Reduction:
+        """An empty reduction of slices to label ids."""
+        return Reduction(self.analysis.state.store, self.combine)
+
+    def weights(self) -> list[Weight]:
+        """Every initializer that some cut reaches."""
+        return weights_of(self.analysis)
+
+    def over_elements(self, importance: Callable[[Array], Array]) -> Scores:
+        """``over_slices`` for an importance that depends on an element's value alone."""
+        return self.over_slices(lambda weight, start, values: importance(values))
+
+    def over_slices(self, importance: Importance, finish: Callable[[Scores], Scores] | None = None) -> Scores:
+        """Float64 [label ids]: importances added up in each slice, then combined over coupled slices.
+
+        Args:
+            importance: of each element.
+            finish: what makes of a slice's sum the slice's number, which must not be negative.
 
         Raises:
             GraphError: an initializer holds NaN, which no criterion can rank.
         """
-        store = self.analysis.state.store
-        scores = np.zeros(len(store), np.float64)
+        reduction = self.reduction()
         for weight in self.weights():
             totals = [np.zeros(labels.size, np.float64) for _, labels in weight.axes]
+            counts = False
             for start, values in chunks(weight):
-                numbers = importance(values)
+                numbers = importance(weight, start, values)
+                if numbers is None:
+                    continue
+                counts = True
                 for (axis, _), total in zip(weight.axes, totals, strict=True):
                     along = numbers.sum(axis=tuple(i for i in range(values.ndim) if i != axis), dtype=np.float64)
                     if axis == 0:
@@ -74,45 +98,59 @@ class ScoreContext:
                     else:
                         total += along
             for (_, labels), total in zip(weight.axes, totals, strict=True):
-                for column in store.flatten(labels):
-                    scores += np.bincount(column, weights=total, minlength=len(store))
+                if counts:
+                    reduction.add(labels, finish(total) if finish else total)
+        return reduction.scores()
+
+
+_GIVE_DATA = "Give some with --data: path.py:function, an .npz file or a folder of pictures."
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A registered criterion; calling it gives float64 [label ids], all of them finite or +inf ("must stay").
+
+    Attributes:
+        name: as registered.
+        function: computes the scores.
+        needs: what it must be given: statistics of "activations", or "gradients".
+        comparable: scores mean the same in every space, so that scope "global" takes them as they are.
+    """
+
+    name: str
+    function: Callable[[ScoreContext], Scores]
+    needs: tuple[Need, ...] = ()
+    comparable: bool = False
+
+    def __call__(self, context: ScoreContext) -> Scores:
+        """Scores of all label ids.
+
+        Raises:
+            UsageError: it needs data and there is none, or the data leads to no numbers.
+            GraphError: an initializer holds NaN.
+        """
+        if self.needs:
+            if not context.has_statistics:
+                raise UsageError(f"criterion {self.name!r} needs data for {' and '.join(self.needs)}", fix=_GIVE_DATA)
+            for weight in context.weights():
+                for _ in chunks(weight):  # refuses NaN by name, before it spreads through the data
+                    pass
+        scores = self.function(context)
+        if np.isnan(scores).any():
+            raise UsageError(f"criterion {self.name!r} gives no numbers", fix="Check the data's scale, and for NaN.")
         return scores
 
-    def weights(self) -> list[Weight]:
-        """Every initializer that some cut reaches."""
-        nodes, state = self.analysis.nodes, self.analysis.state
-        tensors: dict[str, gs.Constant] = {}
-        axes: dict[str, dict[tuple[int, bytes], Labels]] = {}
-        for (node, slot), labelled in state.uses.items():
-            tensor = nodes[node].inputs[slot]
-            if not is_float(self.analysis.probes[0], tensor.name):
-                continue
-            for axis, labels in enumerate(labelled):
-                resolved = labels if is_fixed(labels) else state.store.resolve(labels)
-                if resolved.any():
-                    tensors[tensor.name] = tensor
-                    axes.setdefault(tensor.name, {})[axis, resolved.tobytes()] = resolved
-        return [
-            Weight(name, tensor, tuple((axis, labels) for (axis, _), labels in axes[name].items()))
-            for name, tensor in tensors.items()
-        ]
 
-
-def chunks(weight: Weight) -> Iterator[tuple[int, Array]]:
-    """(first index, values) of runs along axis 0, at least float32; memory of mapped files is given back."""
-    source = weight.tensor._values
-    whole: Array = peek(source)
-    rows = max(1, _CHUNK // max(1, whole[:1].size))
-    for start in range(0, whole.shape[0], rows):
-        part = whole[start : start + rows]
-        values = part if part.dtype in (np.float32, np.float64) else part.astype(np.float32)
-        if np.isnan(np.min(values, initial=np.inf)):  # min passes NaN on and needs no temporary
-            raise GraphError(
-                "the initializer holds NaN", where=weight.name, fix="Repair the weights (or export the model again)."
-            )
-        yield start, values
-    release(source)
-
-
-Criterion: TypeAlias = Callable[[ScoreContext], Scores]
 CRITERIA: Registry[Criterion] = Registry("criterion", "compressor.passes.criteria")
+"""Criteria: what a channel is worth, one file each."""
+
+
+def criterion(
+    name: str, *, needs: tuple[Need, ...] = (), comparable: bool = False
+) -> Callable[[Callable[[ScoreContext], Scores]], Criterion]:
+    """Decorator that registers a function of the context as a criterion; see ``Criterion``."""
+
+    def add(function: Callable[[ScoreContext], Scores]) -> Criterion:
+        return CRITERIA.register(name)(Criterion(name, function, needs, comparable))
+
+    return add

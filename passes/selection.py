@@ -17,7 +17,7 @@ from compressor.errors import NothingToPruneError, UsageError
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import Cost, CostModel
 from compressor.passes.labels import Labels
-from compressor.passes.scores import Scores
+from compressor.passes.slices import Combine, Scores
 from compressor.passes.spaces import Space
 
 Metric: TypeAlias = Literal["channels", "params", "macs"]
@@ -46,12 +46,15 @@ class Options:
     """How atoms are ordered and rounded.
 
     Attributes:
-        scope: "per-space" takes the same share of every space; "global" ranks all atoms together, each
-            score divided by the mean of its space; "global-floor" does so but keeps ``floor`` of every space.
+        scope: "per-space" takes the same share of every space; "global" ranks all atoms together;
+            "global-floor" does so but keeps ``floor`` of every space.
         floor: share of every space that stays in scope "global-floor".
         round_to: kept sizes of spaces are rounded up to multiples of this (runtimes have steps).
         allow_width: spaces that an op normalises over may be cut too.
         align_groups: positions inside the groups of a convolution are chosen group by group.
+        combine: what makes one score of a channel's coupled slices.
+        normalise: in the global scopes, divide each score by the mean of its space; None does so unless the
+            criterion's scores compare across spaces.
     """
 
     scope: Scope = "per-space"
@@ -59,10 +62,14 @@ class Options:
     round_to: int = 1
     allow_width: bool = False
     align_groups: bool = True
+    combine: Combine = "sum"
+    normalise: bool | None = None
 
     def __post_init__(self) -> None:
         if self.scope not in get_args(Scope):
             raise UsageError(f"unknown scope {self.scope!r}", fix=f"Known: {', '.join(get_args(Scope))}.")
+        if self.combine not in get_args(Combine):
+            raise UsageError(f"unknown combination {self.combine!r}", fix=f"Known: {', '.join(get_args(Combine))}.")
         if not 0 <= self.floor < 1:
             raise UsageError(
                 f"floor {self.floor:g} is not in [0, 1)", fix="Give the share of each space that must stay."
@@ -94,12 +101,12 @@ def select(analysis: Analysis, model: CostModel, scores: Scores, target: Target,
     """The lowest-scored atoms whose removal meets the target.
 
     Args:
-        scores: float64 [label ids].
+        scores: float64 [label ids]; a space with a score of +inf stays whole.
 
     Raises:
         NothingToPruneError: no space may lose a channel, or even the longest prefix keeps more.
     """
-    spaces = candidates(analysis, options)
+    spaces = [space for space in candidates(analysis, options) if np.isfinite(scores[space.atoms]).all()]
     if not spaces:
         raise NothingToPruneError(
             "no channel can be removed from this model",
@@ -109,7 +116,8 @@ def select(analysis: Analysis, model: CostModel, scores: Scores, target: Target,
     before = model.cost(np.zeros(0, np.int64))
     goal = target.keep * getattr(before, target.metric)
     if target.metric == "channels":  # of the spaces that may be cut
-        goal = before.channels - sum(space.size for space in spaces) * (1 - target.keep)
+        cuttable = sum(space.size for space in spaces)
+        goal = before.channels - cuttable + cuttable * target.keep
 
     def metric(count: int) -> float:
         return float(getattr(model.cost(model.protect(order.prefix(count))), target.metric))
@@ -149,7 +157,7 @@ class _Order:
             own = scores[space.atoms]
             rank = np.empty(space.size, np.int64)
             rank[np.argsort(own, kind="stable")] = np.arange(space.size)
-            mean = own.mean() or 1.0
+            mean = 1.0 if options.normalise is False else own.mean() or 1.0
             atoms.append(space.atoms)
             ranks.append(rank)
             owners.append(np.full(space.size, number))

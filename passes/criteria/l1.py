@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from compressor.passes.scores import CRITERIA, ScoreContext, Scores
+from compressor.passes.scores import ScoreContext, criterion
+from compressor.passes.slices import Scores
 
 
-@CRITERIA.register("l1")
+@criterion("l1")
 def l1(context: ScoreContext) -> Scores:
-    """score(atom) = sum of |w| over all coupled slices; float64 [label ids]."""
-    return context.sum_over_slices(np.abs)
+    """slice = sum of |w|; float64 [label ids]."""
+    return context.over_elements(np.abs)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from compressor.passes.scores import CRITERIA, ScoreContext, Scores
+from compressor.passes.scores import ScoreContext, criterion
+from compressor.passes.slices import Scores
 
 
-@CRITERIA.register("l2")
+@criterion("l2")
 def l2(context: ScoreContext) -> Scores:
-    """score(atom) = square root of the sum of w^2 over all coupled slices; float64 [label ids]."""
-    return np.sqrt(context.sum_over_slices(np.square))
+    """slice = sum of w^2; score(atom) = square root of the combined slices; float64 [label ids]."""
+    return np.sqrt(context.over_elements(np.square))

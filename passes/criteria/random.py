@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from compressor.passes.scores import CRITERIA, ScoreContext, Scores, chunks
+from compressor.passes.scores import ScoreContext, criterion
+from compressor.passes.slices import Scores, chunks
 
 
-@CRITERIA.register("random")
+@criterion("random")
 def random(context: ScoreContext) -> Scores:
     """score(atom) uniform in [0, 1), the same for the same seed; float64 [label ids]."""
     for weight in context.weights():

@@ -106,6 +106,12 @@ def test_scatter_nd(reduction: str, depth: int) -> None:
     compare_with_runtime("ScatterND", inputs, {"reduction": reduction}, opset=18)
 
 
+@pytest.mark.parametrize("rows", [[1, 2], [0], [3, 1], [-2, -1], [0, 1, 2, 3]])
+def test_scatter_nd_of_known_rows(rows: list[int]) -> None:
+    inputs = [_random(4, 3), np.array(rows, dtype=np.int64)[:, None], _random(len(rows), 3)]
+    compare_with_runtime("ScatterND", inputs, constants=(1,), opset=18)
+
+
 @pytest.mark.parametrize("reduction", ["none", "add", "mul", "max", "min"])
 @pytest.mark.parametrize("axis", [0, -1])
 def test_scatter_elements(reduction: str, axis: int) -> None:

@@ -80,7 +80,7 @@ def _gather(ctx: LowerContext) -> Any:
     if isinstance(index, torch.Tensor):
         if index.ndim == 0:
             return ctx.call(torch.select, x, axis, int(index))
-        if _is_run(index):
+        if is_run(index):
             return ctx.call(torch.narrow, x, axis, int(index[0]), index.numel())
         if index.ndim == 1 and index.numel() and int(index.min()) >= 0 and kind not in WIDE_UNSIGNED:
             return ctx.call(torch.index_select, x, axis, index.to(torch.int64))
@@ -91,7 +91,7 @@ def _gather(ctx: LowerContext) -> Any:
     return ctx.call(gather, x, ctx.tensor(1), axis)
 
 
-def _is_run(index: Tensor) -> bool:
+def is_run(index: Tensor) -> bool:
     """Consecutive indices, such as 2, 3, 4?"""
     if index.ndim != 1 or not index.numel() or int(index[0]) < 0:
         return False

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.gathering import coordinates, from_start, row_numbers
+from compressor.bridge.ops.gathering import coordinates, from_start, is_run, row_numbers
 
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
@@ -43,4 +43,10 @@ def _scatter_elements(ctx: LowerContext) -> Any:
 
 @LOWERINGS.register("ScatterND")
 def _scatter_nd(ctx: LowerContext) -> Any:
-    return ctx.call(scatter_nd, *ctx.tensors(), ctx.attr("reduction", "none"))
+    """Known rows one after the other are what ``x[2:5] = y`` is exported as."""
+    index, reduction = ctx.value(1), ctx.attr("reduction", "none")
+    if isinstance(index, Tensor) and index.ndim == 2 and index.shape[1] == 1 and reduction == "none":
+        rows = index[:, 0]
+        if is_run(rows):
+            return ctx.call(torch.slice_scatter, ctx.tensor(0), ctx.tensor(2), 0, int(rows[0]), int(rows[-1]) + 1)
+    return ctx.call(scatter_nd, *ctx.tensors(), reduction)

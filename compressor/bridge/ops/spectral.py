@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from compressor.bridge.lowering import LOWERINGS, LowerContext
-from compressor.bridge.ops.element_types import device
+from compressor.bridge.ops.element_types import device, run_time_type
 from compressor.bridge.tensor_types import torch_type
 
 
@@ -78,8 +78,10 @@ def cosine_window(op: str, size: int, periodic: bool, dtype: torch.dtype, where:
     return (constant + first * torch.cos(angle) + second * torch.cos(2 * angle)).to(dtype)
 
 
-def _output_type(ctx: LowerContext) -> torch.dtype:
-    return torch_type(ctx.attr("output_datatype", 1), f"node {ctx.node.name!r} ({ctx.node.op})")
+def _output_type(ctx: LowerContext, *values: Any) -> Any:
+    """The type asked for; made at run time, it follows ``module.to(dtype)`` as constants do."""
+    asked = torch_type(ctx.attr("output_datatype", 1), f"node {ctx.node.name!r} ({ctx.node.op})")
+    return run_time_type(ctx, asked) if any(isinstance(value, fx.Node) for value in values) else asked
 
 
 def _device(ctx: LowerContext, *values: Any) -> Any:
@@ -91,7 +93,7 @@ def _device(ctx: LowerContext, *values: Any) -> Any:
 def window(ctx: LowerContext) -> Any:
     """Mostly of a constant size."""
     size, periodic = _host_number(ctx, 0), bool(ctx.attr("periodic", 1))
-    return ctx.call(cosine_window, ctx.node.op, size, periodic, _output_type(ctx), _device(ctx, size))
+    return ctx.call(cosine_window, ctx.node.op, size, periodic, _output_type(ctx, size), _device(ctx, size))
 
 
 def mel_weights(
@@ -113,4 +115,4 @@ def mel_weights(
 def mel_weight_matrix(ctx: LowerContext) -> Any:
     """Five numbers make it."""
     numbers = [_host_number(ctx, slot) for slot in range(5)]
-    return ctx.call(mel_weights, *numbers, _output_type(ctx), _device(ctx, *numbers))
+    return ctx.call(mel_weights, *numbers, _output_type(ctx, *numbers), _device(ctx, *numbers))

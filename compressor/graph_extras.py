@@ -8,6 +8,7 @@ the fields that were not taken over. Objects made by a pass simply have no remai
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from typing import Any, TypeVar
 import onnx
 from google.protobuf.message import Message
 
+CONSTANTS_KEY = "compressor.constants"
+"""Metadata of exported models: a JSON list of the floating-point initializers that are no parameters."""
 _M = TypeVar("_M", bound=Message)
 _ATTRIBUTE_NAME = "extras"  # set on gs.Graph, gs.Node and gs.Tensor objects
 
@@ -39,6 +42,17 @@ class GraphExtras:
     model: onnx.ModelProto = field(default_factory=onnx.ModelProto)  # main graph only
     external_data: bool = False  # main graph only: the file kept its weights beside it
     data_files: tuple[Path, ...] = ()  # main graph only: in these files
+
+
+def exported_constants(graph: Any) -> frozenset[str] | None:
+    """Initializers that the exporter knew to be no parameters; None where the file does not say."""
+    extras = of(graph)
+    entries = {} if extras is None else {entry.key: entry.value for entry in extras.model.metadata_props}
+    try:
+        names = json.loads(entries.get(CONSTANTS_KEY, "null"))
+    except ValueError:
+        return None
+    return frozenset(map(str, names)) if isinstance(names, list) else None
 
 
 def remainder(message: _M, taken_over: frozenset[str]) -> _M | None:

@@ -13,7 +13,8 @@ import onnx_ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from compressor.models.training_form import CONSTANTS_KEY, fold_constants
+from compressor.graph_extras import CONSTANTS_KEY
+from compressor.models.training_form import fold_constants
 
 _FOLDED_INTO = ("Conv", "ConvTranspose", "Gemm")
 _DEFAULT_EPSILON = 1e-5

@@ -15,12 +15,12 @@ from onnx_ir.passes import common
 from onnxscript import optimizer
 from torch import nn
 
+from compressor.graph_extras import CONSTANTS_KEY
+
 _STACK_TRACE = "pkg.torch.onnx.stack_trace"
 _NO_LIMIT = 2**31  # the folder's own limits leave parts of shape arithmetic in the graph
 _SHAPES = ("Shape", "Size")
 _TRAINING_MODE = "dropout_training_mode"
-CONSTANTS_KEY = "compressor.constants"
-"""Metadata of a model: JSON list of the floating-point initializers that are no parameters of the module."""
 
 
 def state_names(module: nn.Module) -> dict[str, str]:

@@ -25,6 +25,8 @@ class AttributeNames:
         """``name``, or the nearest to it that can be an attribute and is free."""
         parts = [_plain(part) for part in name.split(".")]
         base = ".".join(parts)
+        if any(folder in self._leaves for folder in _folders(base)):  # nothing can lie inside a tensor
+            base = "_".join(parts)
         found, count = base, 1
         while not self._is_free(found):
             found, count = f"{base}_{count}", count + 1
@@ -33,7 +35,7 @@ class AttributeNames:
         return found
 
     def _is_free(self, name: str) -> bool:
-        return name not in self._leaves | self._folders and not any(folder in self._leaves for folder in _folders(name))
+        return name not in self._leaves and name not in self._folders
 
 
 def _folders(name: str) -> list[str]:

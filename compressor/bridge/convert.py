@@ -11,6 +11,7 @@ from compressor import model_io
 from compressor.bridge.graph_builder import GraphBuilder
 from compressor.bridge.lowering import LOWERINGS, LoweringError, lowering_name
 from compressor.bridge.onnx_module import OnnxModule
+from compressor.bridge.unshare import unshare
 from compressor.graph_copy import subgraphs_of
 from compressor.normalize import normalize
 
@@ -18,7 +19,8 @@ from compressor.normalize import normalize
 def from_onnx(source: str | os.PathLike[str] | onnx.ModelProto | gs.Graph) -> OnnxModule:
     """The graph as a torch module, in evaluation mode, on the CPU, in the file's own number types.
 
-    Parameters and buffers are named like the initializers, and hold copies of their values.
+    Parameters and buffers are named like the initializers, and hold copies of their values. Initializers that are
+    shared only because they are equal (``unshare``) become one parameter for each use.
 
     Args:
         source: a file, a model in memory, or a graph as ``model_io.read`` gives it; not changed.
@@ -35,11 +37,12 @@ def from_onnx(source: str | os.PathLike[str] | onnx.ModelProto | gs.Graph) -> On
     else:
         graph = model_io.read(source)
     graph = normalize(graph, keep_dropout=True)
+    copies = unshare(graph)
     _check_ops(graph)
     builder = GraphBuilder(graph)
     outputs = builder.walk()
     module = OnnxModule(builder.state.root, builder.finish(outputs))
-    module.describe(builder.state.report(), [t.name for t in graph.inputs], [t.name for t in graph.outputs])
+    module.describe(builder.state.report(copies), [t.name for t in graph.inputs], [t.name for t in graph.outputs])
     return module.eval()
 
 

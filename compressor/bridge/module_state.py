@@ -60,12 +60,12 @@ class ModuleState:
             part.register_buffer(leaf, value)
         return attribute
 
-    def report(self) -> BridgeReport:
-        """What was converted."""
+    def report(self, copies: dict[str, str]) -> BridgeReport:
+        """What was converted; ``copies``: see there."""
         count = {name: math.prod(tensor.shape) for name, tensor in self._floats.items()}
         initializers = {attribute: name for name, attribute in self._attributes.items()}
         trainable = sum(count[name] for name in self._attributes if name in self._trainable)
-        return BridgeReport(initializers, trainable, sum(count.values()), self.fixed)
+        return BridgeReport(initializers, trainable, sum(count.values()), self.fixed, copies)
 
     def _choose_anchor(self, trainable: list[str]) -> str:
         """A tensor that has the module's device and number type: a parameter, if there is one."""

@@ -21,12 +21,14 @@ class BridgeReport:
         trainable: numbers in parameters.
         total: numbers in all floating-point initializers.
         fixed: initializer name -> why it is no parameter.
+        copies: name -> initializer that it was a use of, which another use owns: see ``unshare``.
     """
 
     initializers: dict[str, str]
     trainable: int
     total: int
     fixed: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         share = self.trainable / self.total if self.total else 1.0

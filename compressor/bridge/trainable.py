@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from compressor.bridge.tensor_types import FLOAT_TYPES
 from compressor.graph_copy import subgraphs_of
+from compressor.graph_extras import exported_constants
 from compressor.tensor_values import onnx_type, peek
 
 _ALL = tuple(range(16))
@@ -69,6 +70,8 @@ _VERY_NEGATIVE = -50.0  # added to scores before a softmax, this silences
 # As both exporters call what was no parameter of the module; `layer.0.scale` is one.
 _MADE_BY_EXPORTER = re.compile(r"(^val_\d+$)|(^_?(tensor_)?const)|(^/)|(^onnx::)|(_output_\d+$)|(^scalar_)")
 
+_COPY_SUFFIX = re.compile(r"_pruned\d*$")
+
 RUNNING_STATISTICS = "running statistics"
 Use = tuple[gs.Node, int]
 
@@ -80,6 +83,7 @@ class Uses:
         self.by_name: dict[str, list[Use]] = defaultdict(list)
         self.constants: dict[str, gs.Constant] = {}
         self.inputs = {tensor.name for tensor in graph.inputs}
+        self.exported_constants = exported_constants(graph)
         self._walk(graph)
 
     def _walk(self, graph: gs.Graph) -> None:
@@ -108,6 +112,8 @@ def _why_not(uses: Uses, tensor: gs.Constant, circles: set[str]) -> str | None:
     size = int(np.prod(tensor.shape))
     if size == 0:
         return "empty"
+    if uses.exported_constants is not None:  # no need to guess
+        return "no parameter of the exported module" if _as_exported(name) in uses.exported_constants else None
     if size == 1 and (_MADE_BY_EXPORTER.search(name) or "." not in name):
         return "a single number without a parameter's name"
     if name in circles or _leads_to_angles(uses, name):
@@ -118,6 +124,11 @@ def _why_not(uses: Uses, tensor: gs.Constant, circles: set[str]) -> str | None:
         if all(_meets_input(uses, node) for node, _ in readers):
             return "normalises a model input"
     return None
+
+
+def _as_exported(name: str) -> str:
+    """The name before a rewrite copied it."""
+    return _COPY_SUFFIX.sub("", name)
 
 
 def _is_operand(uses: Uses, name: str, ops: set[str]) -> bool:
@@ -169,7 +180,8 @@ def _unit_circles(tensors: Iterable[gs.Constant]) -> set[str]:
     found: set[str] = set()
     for group in by_shape.values():
         arrays = [(t.name, peek(t).astype(np.float32)) for t in group] if len(group) > 1 else []
-        tables = [(name, values) for name, values in arrays if np.abs(values).max() <= 1.001]
+        # Tables vary: scales of one beside biases of zero are none.
+        tables = [(name, v) for name, v in arrays if np.abs(v).max() <= 1.001 and np.ptp(v) > 0.1]
         for i, (name, values) in enumerate(tables):
             for other, values2 in tables[i + 1 :]:
                 if np.abs(values**2 + values2**2 - 1).max() < 2e-3:

@@ -16,9 +16,9 @@ pytest.importorskip("onnxscript", reason="the dynamo exporter needs onnxscript")
 import torch
 from torch import nn
 
+from compressor.graph_extras import CONSTANTS_KEY
 from compressor.models.export import Exporter, export
 from compressor.models.registry import MODELS, build, example_inputs
-from compressor.models.training_form import CONSTANTS_KEY
 from tests.models.onnx_runs import run
 
 # The networks that issue and design promise; a file deleted by accident must not shrink the contract.

@@ -28,7 +28,24 @@ def compress(
     ] = None,
     criterion: Annotated[
         str | None,
-        typer.Option("--criterion", help="What decides which channels go: l1, l2, random.", show_default="l1"),
+        typer.Option(
+            "--criterion",
+            help="What decides which channels go. From weights: l1, l2, fpgm, lamp, bn-scale, random; from --data:"
+            " activation, obs, taylor, taylor-group, fisher, fisher-sampled (with --epochs 0 for no training).",
+            show_default="l1",
+        ),
+    ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option("--combine", help="Of a channel's coupled slices: sum, mean or max.", show_default="sum"),
+    ] = None,
+    normalise: Annotated[
+        bool | None,
+        typer.Option(
+            "--normalise/--no-normalise",
+            help="Global scopes: divide scores by their space's mean, or not.",
+            show_default="as the criterion's scores are meant",
+        ),
     ] = None,
     scope: Annotated[
         str | None,
@@ -76,7 +93,10 @@ def compress(
 ) -> None:
     """Remove the least important channels until the target is met, prove the result, fine-tune it, write it."""
     targets = {"params": params, "macs": macs, "channels": channels}
-    choices = {"criterion": criterion, "scope": scope, "floor": floor, "round_to": round_to}
+    choices = {
+        "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
+        "round_to": round_to,
+    }  # fmt: skip
     given = {name: value for name, value in choices.items() if value is not None}
     if allow_width:
         given["allow_width"] = True
@@ -89,7 +109,7 @@ def compress(
         lr=lr, original_lr=original_lr, clip=clip, patience=patience, monitor=monitor, distill=distill,
         distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,
         device=device, checkpoints=checkpoints,
-    ).wish(output)  # fmt: skip
+    ).wish(output, optional=True)  # fmt: skip
     after: dict[str, Any] = {"finetune": wish, "evaluate": options.evaluation(evaluate)}
 
     with options.checkpoints_named(wish), progress("compressing") as report:
@@ -99,7 +119,9 @@ def compress(
 
             result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted, **after)
         else:
-            common = {"seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after}
+            common = {
+                "seed": seed, "verify": not no_verify, "plan_path": plan, "data": data, "progress": noted, **after
+            }  # fmt: skip
             result = _choose_and_cut(model, output, {**targets, **common}, given)
     _finish(result, output, as_json)
 

@@ -100,12 +100,16 @@ class TrainingOptions:
     device: str | None
     checkpoints: Path | None
 
-    def wish(self, output: Path) -> Finetuning | None:
-        """What to train with; None where neither data nor a function was given.
+    def wish(self, output: Path, *, optional: bool = False) -> Finetuning | None:
+        """What to train with; None where neither data nor a function was given, or, if ``optional``, no epochs.
 
         Raises:
             UsageError: an option would have no effect.
         """
+        if optional and self.finetune is None and self.epochs == 0:
+            others = [field.name for field in fields(self) if field.name not in ("data", "epochs")]
+            self._refuse(others, "with --epochs 0: data is for the criterion alone")
+            return None
         if self.data is None and self.finetune is None:
             self._refuse([field.name for field in fields(self)], "without --data or --finetune")
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,18 @@ class DataStatistics:
 
         require_torch("gradients")
         from compressor.bridge import from_onnx
-        from compressor.bridge.gradients import Squares, accumulate
+        from compressor.bridge.gradients import Labels, Squares, accumulate
 
+        labelled = self._samples(analysis).batch(np.zeros(1, np.int64)).labels is not None
+        if labels == "given" and not labelled:
+            raise UsageError(
+                "the data has no labels, which the criterion needs", where=_name(self.source),
+                fix="Give labels, or choose criterion fisher, which then samples them from the model's predictions.",
+            )  # fmt: skip
+        chosen: Labels = "given" if labelled and labels != "sampled" else "sampled"
         module = from_onnx(analysis.graph)
         squares: Squares = "sample" if _fixed_batch(analysis) in (None, 1) else "batch"
-        found = accumulate(module, self._batches(analysis), labels=labels, seed=self.seed, squares=squares)
+        found = accumulate(module, self._batches(analysis), labels=chosen, seed=self.seed, squares=squares)
         sums: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         for name, (gradient, square) in found.sums.items():
             owner = module.report.copies.get(name, name)  # uses that were stored as one count as one again
@@ -110,13 +118,17 @@ class DataStatistics:
         if fixed is None:
             yield from in_order(samples, _BATCH)
         elif len(samples) < fixed:
-            raise UsageError(f"has {len(samples)} samples, the model takes {fixed} at a time", where="data")
+            raise UsageError(f"has {len(samples)} samples, the model takes {fixed} at a time", where=_name(self.source))
         else:
             yield from (batch for batch in in_order(samples, fixed) if len(batch) == fixed)
 
 
 def _fixed_batch(analysis: Analysis) -> int | None:
     return next((want.fixed_batch for want in wanted_inputs(analysis.graph) if want.fixed_batch), None)
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "data"
 
 
 class _Sums:

@@ -6,14 +6,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx_graphsurgeon as gs
 
 import compressor
 from compressor.backends.fingerprint import fingerprint
+from compressor.data_statistics import DataStatistics
 from compressor.errors import UsageError
 from compressor.finetuning import Finetuning, Tuned, tune
 from compressor.loaded import Loaded, load_model, total_bytes
@@ -25,7 +26,7 @@ from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
 from compressor.passes.rewrite import removal_of, remove_atoms
-from compressor.passes.scores import CRITERIA, ScoreContext
+from compressor.passes.scores import CRITERIA, ScoreContext, needs_data
 from compressor.passes.selection import Options, Target, select
 from compressor.proof import Progress, prove, silent
 from compressor.results import Compression, Counts
@@ -83,6 +84,7 @@ def compress(
     seed: int = 0,
     verify: bool = True,
     plan_path: PathLike | None = None,
+    data: Any = None,
     finetune: Finetune | Finetuning | None = None,
     evaluate: Evaluate | None = None,
     progress: Progress = silent,
@@ -93,11 +95,13 @@ def compress(
         model: path of an ONNX file; it is never changed.
         output: path of the result, written whole or not at all.
         channels, params, macs: exactly one: the share to keep, between 0 and 1.
-        criterion: a registered criterion ("l1", "l2", "random").
+        criterion: a registered criterion: "l1", "obs" and so on; `compressor compress --help` lists them.
         options: scope, rounding and whether widths may be cut.
         seed: of random scores and of the verification's inputs.
         verify: prove that pruned equals masked before anything is written.
         plan_path: where to save the plan as well; it holds what was cut, not what was trained.
+        data: what criteria look at: path.py:function, an .npz file, a folder of pictures, or what such a function
+            would return; None takes the fine-tuning's.
         finetune: ``function(module, context)`` that trains the pruned model, or a ``Finetuning`` with its data.
         evaluate: ``function(path)`` -> number or dict of numbers, asked about the original, pruned and final file.
         progress: called with (stage, done, total).
@@ -106,26 +110,41 @@ def compress(
         CompressorError: one of its subclasses, with what was wrong and what to do.
     """
     target = _target(channels, params, macs)
-    CRITERIA.get(criterion)  # an unknown name is said before any work
+    needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
     options = options or Options()
+    wish = _wish(finetune)
+    statistics = _statistics(data, wish, seed)
+    if needs and statistics is None:
+        raise needs_data(criterion, needs)
     check_paths(model, output, plan_path)
-    job = _Job(Path(output), plan_path, verify, seed, progress, _wish(finetune), evaluate)
+    job = _Job(Path(output), plan_path, verify, seed, progress, wish, evaluate)
     with job.clock.stage("load and analyse"):
         loaded = load_model(model, keep_dropout=finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with job.clock.stage("select"):
-        plan = _choose(loaded, target, criterion, options, seed)
+        plan = _choose(loaded, target, criterion, options, seed, statistics)
     progress("select", 1, 1)
     return _carry_out(loaded, plan, job)
 
 
-def _choose(loaded: Loaded, target: Target, criterion: str, options: Options, seed: int) -> Plan:
+def _statistics(data: Any, wish: Finetuning | None, seed: int) -> DataStatistics | None:
+    """What criteria may ask of the data; without any, those that need some say so."""
+    source = data if data is not None or wish is None else wish.data
+    return None if source is None else DataStatistics(source, pixels="unit" if wish is None else wish.pixels, seed=seed)
+
+
+def _choose(
+    loaded: Loaded, target: Target, criterion: str, options: Options, seed: int, statistics: DataStatistics | None
+) -> Plan:
     """Which channels go so that the target is met."""
+    score = CRITERIA.get(criterion)
+    if options.normalise is None:
+        options = replace(options, normalise=not score.comparable)
     orders = best_orders(loaded.analysis) if options.align_groups else {}
     analysis = aligned(loaded.analysis, orders)
     cost = CostModel(analysis) if orders else loaded.cost
-    scores = CRITERIA.get(criterion)(ScoreContext(analysis, seed))
+    scores = score(ScoreContext(analysis, seed, statistics, options.combine))
     selection = select(analysis, cost, scores, target, options)
     cuts = [in_original_positions(cut, orders) for cut in cuts_of(analysis, selection.atoms, scores, criterion)]
     return Plan(
@@ -133,7 +152,8 @@ def _choose(loaded: Loaded, target: Target, criterion: str, options: Options, se
         made_with={
             "criterion": criterion, "metric": target.metric, "keep": target.keep, "scope": options.scope,
             "floor": options.floor, "round_to": options.round_to, "allow_width": options.allow_width,
-            "align_groups": options.align_groups, "seed": seed, "compressor": compressor.__version__,
+            "align_groups": options.align_groups, "combine": options.combine, "normalise": options.normalise,
+            "seed": seed, "compressor": compressor.__version__,
         },
         before=PlanCounts(**vars(selection.before)),
         after=PlanCounts(**vars(selection.after)),

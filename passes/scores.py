@@ -103,6 +103,11 @@ class ScoreContext:
         return reduction.scores()
 
 
+def needs_data(name: str, needs: tuple[Need, ...]) -> UsageError:
+    """The error of a criterion that was given none."""
+    return UsageError(f"criterion {name!r} needs data for {' and '.join(needs)}", fix=_GIVE_DATA)
+
+
 _GIVE_DATA = "Give some with --data: path.py:function, an .npz file or a folder of pictures."
 
 
@@ -131,7 +136,7 @@ class Criterion:
         """
         if self.needs:
             if not context.has_statistics:
-                raise UsageError(f"criterion {self.name!r} needs data for {' and '.join(self.needs)}", fix=_GIVE_DATA)
+                raise needs_data(self.name, self.needs)
             for weight in context.weights():
                 for _ in chunks(weight):  # refuses NaN by name, before it spreads through the data
                     pass

@@ -13,7 +13,7 @@ from compressor.passes.analysis import Analysis
 from compressor.passes.products import Product
 
 Need: TypeAlias = Literal["activations", "gradients"]
-Labelling: TypeAlias = Literal["given", "sampled"]
+Labelling: TypeAlias = Literal["given", "sampled", "given or sampled"]
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,6 @@ class Statistics(Protocol):
         """Moments product by product, in memory that grows with the square of a layer's width, not with samples."""
 
     def gradients(self, analysis: Analysis, labels: Labelling) -> GradientSums:
-        """Gradients with the labels given, or with labels sampled from the model's own predictions."""
+        """Gradients with the labels given, with labels sampled from the model's own predictions, or with the first
+        where there are some, else the second.
+        """

@@ -10,8 +10,11 @@ from compressor.passes.statistics import Labelling
 
 @criterion("fisher", needs=("gradients",))
 def fisher(context: ScoreContext) -> Scores:
-    """slice = sum of w^2 E[g^2] / 2, g a sample's gradient with the labels given (empirical); float64 [label ids]."""
-    return _fisher(context, "given")
+    """slice = sum of w^2 E[g^2] / 2, g a sample's gradient with the labels given (empirical); float64 [label ids].
+
+    Without labels it is "fisher-sampled".
+    """
+    return _fisher(context, "given or sampled")
 
 
 @criterion("fisher-sampled", needs=("gradients",))

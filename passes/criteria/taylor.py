@@ -11,7 +11,10 @@ from compressor.passes.slices import Scores
 
 @criterion("taylor", needs=("gradients",))
 def taylor(context: ScoreContext) -> Scores:
-    """slice = sum of |w g|, g the gradient of the mean loss; float64 [label ids]."""
+    """slice = sum of |w g|, g the gradient of the mean loss; float64 [label ids].
+
+    Needs labels: with labels drawn from the model's own predictions, g is zero but for noise.
+    """
     gradients = mean_gradients(context.statistics.gradients(context.analysis, "given"))
     return context.over_slices(weighted_by(gradients, lambda w, g: np.abs(w * g)))
 

@@ -54,7 +54,13 @@ def test_gradients_without_labels_say_what_is_missing() -> None:
     pytest.importorskip("torch")
     with pytest.raises(UsageError, match="no labels"):
         DataStatistics(IMAGES).gradients(ANALYSIS, "given")
-    assert DataStatistics(IMAGES).gradients(ANALYSIS, "sampled").samples == len(LABELS)
+    sampled = DataStatistics(IMAGES).gradients(ANALYSIS, "sampled")
+    assert sampled.samples == len(LABELS)
+    either = DataStatistics(IMAGES).gradients(ANALYSIS, "given or sampled")
+    np.testing.assert_array_equal(either.sums["w1"][1], sampled.sums["w1"][1])
+    labelled, given = (STATISTICS.gradients(ANALYSIS, which) for which in ("given or sampled", "given"))
+    np.testing.assert_array_equal(labelled.sums["w1"][1], given.sums["w1"][1])
+    assert (given.sums["w1"][1] != sampled.sums["w1"][1]).any()
 
 
 def test_uses_that_were_stored_as_one_are_added_up_again() -> None:

@@ -16,10 +16,11 @@ from tests.benchmarks.resnet20 import run as run_resnet20
 from tests.benchmarks.scale import run as run_scale
 from tests.benchmarks.scale import run_big
 from tests.benchmarks.speed import run as run_speed
+from tests.benchmarks.step_speed import run as run_step_speed
 
 BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
-    "scale7b": run_big, "finetune_resnet20": run_finetune,
+    "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
 }  # fmt: skip
 ON_REQUEST = {"scale7b", "finetune_resnet20"}  # 23 GB of disk; minutes of training
 

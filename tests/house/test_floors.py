@@ -116,6 +116,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.group_alignment": Floor.REWRITE,
     "compressor.passes.masking": Floor.REWRITE,
     "compressor.passes.rewrite": Floor.REWRITE,
+    "compressor.passes.recovery*": Floor.REWRITE,
 }
 
 STRANGERS = ("compressor.passes", "compressor.backends", "compressor.models")

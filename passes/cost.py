@@ -12,6 +12,8 @@ from compressor.passes.analysis import Analysis, is_float
 from compressor.passes.axis_table import AxisTable
 from compressor.passes.labels import Labels
 
+NO_ATOMS: Labels = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -110,15 +112,21 @@ class CostModel:
             macs[term.owner] = macs.get(term.owner, 0) + self._macs_of([term], kept)
         return self._params_by_owner(gone, kept), macs
 
-    def protect(self, atoms: Labels) -> Labels:
-        """``atoms`` less those that must stay so that no axis of any tensor is emptied."""
-        gone = self.gone(atoms)
+    def protect(self, atoms: Labels, already: Labels = NO_ATOMS) -> Labels:
+        """``atoms`` less those that must stay so that no axis of any tensor is emptied.
+
+        Args:
+            atoms: what is to go.
+            already: those of them that went before, which emptied nothing and do not come back.
+        """
+        gone, before = self.gone(atoms), self.gone(already)
         while True:
             emptied = list(self.table.emptied(gone))
             if not emptied:
                 return np.flatnonzero(gone)
             for labels in emptied:
-                gone[self._analysis.state.store.atoms(labels[:1])] = False
+                free = labels[~self._analysis.state.store.removed(before, labels)] if already.size else labels
+                gone[self._analysis.state.store.atoms(free[:1])] = False
 
 
 def batch_size(analysis: Analysis) -> int:

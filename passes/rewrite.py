@@ -30,13 +30,18 @@ def removal_of(analysis: Analysis, atoms: Labels) -> Removal:
     return Removal(analysis.state, analysis.probes, gone)
 
 
-@gc_paused()
 def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     """A new graph without ``atoms``; the analysed graph is left as it is.
 
     Names of nodes, initializers, inputs and outputs stay. Initializers shared by several uses stay
     shared where the kept indices agree and are copied where they differ.
     """
+    return remove_and_match(analysis, atoms)[0]
+
+
+@gc_paused()
+def remove_and_match(analysis: Analysis, atoms: Labels) -> tuple[gs.Graph, list[gs.Node]]:
+    """``remove_atoms``, and for each node of the analysis the one that stands for it (even where that was dropped)."""
     removal = removal_of(analysis, atoms)
     graph = copy_graph(analysis.graph)
     copies = list(all_nodes(graph))
@@ -56,7 +61,7 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
     splice(graph, before, after, lambda node: numbers[id(node)])
     _update_shapes(graph, removal)
     drop_dead_nodes(graph)
-    return graph
+    return graph, copies
 
 
 def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Removal, names: NameMaker) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from compressor.errors import NothingToPruneError, UsageError
 from compressor.passes.analysis import Analysis
-from compressor.passes.cost import Cost, CostModel
+from compressor.passes.cost import NO_ATOMS, Cost, CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.slices import Combine, Scores
 from compressor.passes.spaces import Space
@@ -97,30 +97,40 @@ def candidates(analysis: Analysis, options: Options) -> list[Space]:
     return [space for space in analysis.spaces if space.size > 1 and (options.allow_width or not space.soft)]
 
 
-def select(analysis: Analysis, model: CostModel, scores: Scores, target: Target, options: Options) -> Selection:
+def select(
+    analysis: Analysis, model: CostModel, scores: Scores, target: Target, options: Options, gone: Labels = NO_ATOMS
+) -> Selection:
     """The lowest-scored atoms whose removal meets the target.
 
     Args:
-        scores: float64 [label ids]; a space with a score of +inf stays whole.
+        scores: float64 [label ids]; a space with a score of +inf loses nothing (more).
+        gone: atoms that earlier steps took; they are part of the outcome, and of the share that the target counts.
 
     Raises:
         NothingToPruneError: no space may lose a channel, or even the longest prefix keeps more.
     """
-    spaces = [space for space in candidates(analysis, options) if np.isfinite(scores[space.atoms]).all()]
+    spaces = [
+        space
+        for space in candidates(analysis, options)
+        if np.isfinite(scores[space.atoms]).all() or np.isin(space.atoms, gone).any()
+    ]
     if not spaces:
         raise NothingToPruneError(
             "no channel can be removed from this model",
             fix="Run `compressor inspect` to see what holds each axis" + _width_hint(analysis),
         )
-    order = _Order(spaces, scores, options)
+    order = _Order(spaces, scores, options, gone)
     before = model.cost(np.zeros(0, np.int64))
     goal = target.keep * getattr(before, target.metric)
     if target.metric == "channels":  # of the spaces that may be cut
         cuttable = sum(space.size for space in spaces)
         goal = before.channels - cuttable + cuttable * target.keep
 
+    def chosen(count: int) -> Labels:
+        return model.protect(np.union1d(gone, order.prefix(count)), gone)
+
     def metric(count: int) -> float:
-        return float(getattr(model.cost(model.protect(order.prefix(count))), target.metric))
+        return float(getattr(model.cost(chosen(count)), target.metric))
 
     low, high = 0, order.size
     if metric(high) > goal:
@@ -132,7 +142,7 @@ def select(analysis: Analysis, model: CostModel, scores: Scores, target: Target,
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if metric(middle) <= goal else (middle, high)
-    atoms = model.protect(order.prefix(high))
+    atoms = chosen(high)
     return Selection(atoms, before, model.cost(atoms))
 
 
@@ -147,17 +157,22 @@ def _width_hint(analysis: Analysis) -> str:
 class _Order:
     """All candidate atoms, least important first."""
 
-    def __init__(self, spaces: list[Space], scores: Scores, options: Options) -> None:
+    def __init__(self, spaces: list[Space], scores: Scores, options: Options, gone: Labels) -> None:
         self._round_to = options.round_to
         self._sizes = np.array([space.size for space in spaces], np.int64)
         floor = options.floor if options.scope == "global-floor" else 0.0
         self._least = np.maximum(1, np.ceil(floor * self._sizes).astype(np.int64))
         atoms, ranks, owners, keys = [], [], [], []
         for number, space in enumerate(spaces):
-            own = scores[space.atoms]
+            before = np.isin(space.atoms, gone)
+            left = scores[space.atoms[~before]]
+            free = bool(np.isfinite(left).all())
+            if not free:
+                self._least[number] = left.size
+            mean = left.mean() or 1.0 if free and options.normalise is not False else 1.0
+            own = np.where(before, -np.inf, scores[space.atoms])
             rank = np.empty(space.size, np.int64)
             rank[np.argsort(own, kind="stable")] = np.arange(space.size)
-            mean = 1.0 if options.normalise is False else own.mean() or 1.0
             atoms.append(space.atoms)
             ranks.append(rank)
             owners.append(np.full(space.size, number))

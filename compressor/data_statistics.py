@@ -162,11 +162,10 @@ def _in_memory(analysis: Analysis, products: Sequence[Product]) -> Iterator[list
     keys: set[object] = set()
     held = 0
     for product in products:
-        width = analysis.probes[0].shapes[product.tensor][product.channel_axis] // product.groups * product.taps
-        need = 0 if _rows_key(product) in keys else 8 * product.groups * width * width
+        need = 0 if _rows_key(product) in keys else product.covariance_bytes(analysis)
         if together and held + need > _COVARIANCE_BYTES:
             yield together
-            together, keys, held, need = [], set(), 0, 8 * product.groups * width * width
+            together, keys, held, need = [], set(), 0, product.covariance_bytes(analysis)
         together.append(product)
         keys.add(_rows_key(product))
         held += need

@@ -61,6 +61,11 @@ class Product:
         """Numbers of a row that come from one channel."""
         return int(np.prod(self.window.kernel)) if self.window else 1
 
+    def covariance_bytes(self, analysis: Analysis) -> int:
+        """Of float64 [groups, numbers of a row, numbers of a row]."""
+        width = analysis.probes[0].shapes[self.tensor][self.channel_axis] // self.groups * self.taps
+        return 8 * self.groups * width * width
+
     def matrices(self, values: Array) -> Array:
         """The weight as [groups, outputs, numbers of a row]; a view where possible."""
         if self.window is not None:  # [O, C/g, k...]

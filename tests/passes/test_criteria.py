@@ -14,7 +14,7 @@ from tests.passes.criterion_cases import STATISTICS, network, scored
 
 ANALYSIS = network()
 NEEDY = [name for name, criterion in CRITERIA.items() if criterion.needs]
-ADDITIVE = ("activation", "bn-scale", "fisher", "fpgm", "l1", "obs", "taylor")
+ADDITIVE = ("activation", "bn-scale", "fisher", "fpgm", "l1", "taylor")
 
 
 @pytest.mark.parametrize("combine", get_args(Combine))

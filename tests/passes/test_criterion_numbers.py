@@ -9,9 +9,10 @@ import pytest
 
 from compressor.data_statistics import DataStatistics
 from compressor.errors import GraphError
-from compressor.passes.criteria.obs import RIDGE, removal_errors
-from compressor.passes.labels import LabelStore
+from compressor.passes.criteria import obs
+from compressor.passes.labels import LabelStore, fixed
 from compressor.passes.scores import CRITERIA, ScoreContext
+from compressor.passes.surgeon import RIDGE, Surgeon
 from tests.passes.criterion_cases import IMAGES, LABELS, network, of_space, scored, values_of
 from tests.passes.graphs import analysed
 
@@ -150,8 +151,21 @@ def test_fisher_with_sampled_labels_needs_no_labels_and_is_near_the_expectation(
     assert (draws[0] != draws[1]).any()
 
 
-def test_obs_is_the_error_that_least_squares_leaves() -> None:
-    """Brute force: without each channel's columns, refit the rest and look at what remains."""
+def left_over(root: Any, matrix: Any, out: Any) -> float:
+    """Brute force: what the best refit of all other columns leaves of the output; |root v|^2 is the error of v."""
+    wanted = root @ matrix.T
+    if out.all():
+        return float(np.sum(wanted**2))
+    refit = np.linalg.lstsq(root[:, ~out], wanted, rcond=None)[0]
+    return float(np.sum((wanted - root[:, ~out] @ refit) ** 2))
+
+
+def penalised_root(covariance: Any) -> Any:
+    size = len(covariance)
+    return np.linalg.cholesky(covariance + RIDGE * np.trace(covariance) / size * np.eye(size)).T
+
+
+def test_a_surgeon_finds_the_error_that_least_squares_leaves() -> None:
     rng = np.random.default_rng(3)
     rows = rng.standard_normal((400, 12)) @ rng.standard_normal((12, 12))  # correlated
     matrix = rng.standard_normal((5, 12))
@@ -159,24 +173,79 @@ def test_obs_is_the_error_that_least_squares_leaves() -> None:
     atoms = store.fresh(4)
     labels = np.repeat(atoms, 3)
     covariance = np.cov(rows.T, bias=True)
-    found = removal_errors(store, labels, matrix, covariance)
-    penalised = covariance + RIDGE * np.trace(covariance) / 12 * np.eye(12)
-    root = np.linalg.cholesky(penalised).T  # |root (w - v)|^2 is the ridge error of v in place of w
-    for atom, error in zip(*found, strict=True):
-        kept = labels != atom
-        refit = np.linalg.lstsq(root[:, kept], root @ matrix.T, rcond=None)[0]
-        left = np.sum((root @ matrix.T - root[:, kept] @ refit) ** 2)
-        np.testing.assert_allclose(error, left, rtol=1e-8)
+    root = penalised_root(covariance)
+    surgeon = Surgeon.on(store, labels, fixed(5), matrix, covariance)
+    for atom, error in zip(*surgeon.errors(atoms), strict=True):
+        np.testing.assert_allclose(error, left_over(root, matrix, labels == atom), rtol=1e-8)
+    lost = 0.0
+    for together in (atoms[2:3], atoms[:2], atoms[3:]):  # errors of one removal after another add up to the joint one
+        lost += surgeon.remove(together) or 0.0
+        gone = ~np.isin(labels, surgeon.labels)
+        np.testing.assert_allclose(lost, left_over(root, matrix, gone), rtol=1e-8)
+    assert surgeon.remove(atoms) is None
+    assert surgeon.labels.size == 0
 
 
-def test_obs_of_a_network_is_in_units_of_the_layer_that_reads() -> None:
+def test_columns_of_two_atoms_go_with_either() -> None:
+    rng = np.random.default_rng(4)
+    store = LabelStore()
+    heads, widths = store.fresh(2), store.fresh(3)
+    labels = store.pair(heads[:, None], widths[None, :]).reshape(-1)
+    surgeon = Surgeon.on(store, labels, fixed(5), rng.standard_normal((5, 6)), np.eye(6))
+    surgeon.remove(heads[:1])
+    assert surgeon.labels.size == 3
+    assert sorted(surgeon.errors(widths)[0]) == sorted(widths)
+    assert surgeon.errors(heads[:1])[0].size == 0
+    surgeon.remove(widths[1:])
+    assert surgeon.labels.size == 1
+
+
+def test_outputs_that_go_along_are_no_loss() -> None:
+    """A group of a convolution: its first two outputs are there only while its input is."""
+    rng = np.random.default_rng(5)
+    store = LabelStore()
+    one, two = store.fresh(2)
+    matrix, labels = rng.standard_normal((3, 4)), np.array([one, one, two, two])
+    surgeon = Surgeon.on(store, labels, np.array([one, one, 0]), matrix, np.eye(4))
+    whole = Surgeon.on(store, labels, fixed(1), matrix[2:], np.eye(4))
+    for atom in (one, two):
+        alone = (surgeon if atom == two else whole).errors(np.array([atom]))[1][0]
+        rows = matrix if atom == two else matrix[2:]
+        np.testing.assert_allclose(alone, (rows[:, labels == atom] ** 2).sum() * (1 + RIDGE))
+    np.testing.assert_allclose(surgeon.errors(np.array([one]))[1], whole.errors(np.array([one]))[1])
+    depthwise = Surgeon.on(store, labels[:2], np.array([one]), matrix[:1, :2], np.eye(2))
+    assert depthwise.errors(np.array([one]))[0].size == 0
+    assert depthwise.remove(np.array([one])) is None
+
+
+def test_obs_scores_are_the_error_of_all_that_rank_below() -> None:
     weights = {name: torch.tensor(values) for name, values in W.items()}
-    _, pooled, _ = forward(weights, torch.tensor(IMAGES).double())
-    covariance = np.cov(pooled.numpy().T, bias=True)
-    inverse = np.linalg.inv(covariance + RIDGE * np.trace(covariance) / 8 * np.eye(8))
-    unit = np.trace(W["w3"].T @ covariance @ W["w3"])
-    expected = (W["w3"] ** 2).sum(1) / np.diag(inverse) / unit
-    np.testing.assert_allclose(of_space(ANALYSIS, "w2", scored(ANALYSIS, "obs")), expected, rtol=1e-3)
+    pooled = forward(weights, torch.tensor(IMAGES).double())[1].numpy()
+    covariance = np.cov(pooled.T, bias=True)
+    root, matrix = penalised_root(covariance), W["w3"].T
+    unit = np.trace(matrix @ covariance @ matrix.T)
+    scores = of_space(ANALYSIS, "w2", scored(ANALYSIS, "obs"))
+    for score in scores:
+        np.testing.assert_allclose(score, left_over(root, matrix, scores <= score) / unit, rtol=1e-3)
+    for kept in range(1, 8):  # the cheapest that is left goes next
+        gone = np.isin(np.arange(8), np.argsort(scores)[:kept])
+        others = [left_over(root, matrix, gone | (np.arange(8) == i)) for i in np.flatnonzero(~gone)]
+        np.testing.assert_allclose(np.sort(scores)[kept], min(others) / unit, rtol=1e-3)
+
+
+def test_obs_takes_several_at_once_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = of_space(ANALYSIS, "w2", scored(ANALYSIS, "obs"))
+    monkeypatch.setattr(obs, "STEPS", 3)
+    found = of_space(ANALYSIS, "w2", scored(ANALYSIS, "obs"))
+    np.testing.assert_allclose(found.max(), one_by_one.max(), rtol=1e-6)  # all of them: the same whatever the order
+    assert found.argmin() == one_by_one.argmin()
+    assert (np.sort(found)[2] >= np.sort(one_by_one)[2] * (1 - 1e-9)).all()
+
+
+def test_obs_takes_another_walk_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = scored(ANALYSIS, "obs")
+    monkeypatch.setattr(obs, "_BYTES", 1)
+    np.testing.assert_array_equal(scored(ANALYSIS, "obs"), expected)
 
 
 def test_obs_of_queries_and_keys_is_their_own_share_of_the_variance() -> None:
@@ -187,8 +256,10 @@ def test_obs_of_queries_and_keys_is_their_own_share_of_the_variance() -> None:
     scores = CRITERIA.get("obs")(ScoreContext(analysis, 0, DataStatistics(rows)))
     covariance = np.cov(rows.T.astype(np.float64), bias=True)
     tensors = analysis.graph.tensors()
-    expected = 0.0
+    expected = np.zeros(4)
     for name in "ab":
         energy = np.diag(tensors[name].values.T @ covariance @ tensors[name].values)
         expected = expected + energy / energy.sum()
-    np.testing.assert_allclose(scores[analysis.spaces[0].atoms], expected, rtol=1e-5)
+    ordered = np.cumsum(np.sort(expected))
+    np.testing.assert_allclose(np.sort(scores[analysis.spaces[0].atoms]), ordered, rtol=1e-5)
+    assert (np.argsort(scores[analysis.spaces[0].atoms]) == np.argsort(expected)).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,19 @@ from compressor.passes.plan import Plan, SpaceCut, atoms_of
 Orders = Mapping[str, NDArray[np.int64]]
 
 
-def best_orders(analysis: Analysis) -> Orders:
-    """For every space of positions inside groups: int [groups, width], most important first in each group."""
-    return {
-        name: np.argsort(-importance(analysis, grouping), axis=1, kind="stable")
-        for name, grouping in find_groupings(analysis).items()
-    }
+def best_orders(analysis: Analysis, gone: Iterable[SpaceCut] = ()) -> Orders:
+    """For every space of positions inside groups: int [groups, width], most important first in each group.
+
+    Positions that are ``gone`` already come last: then they are the last atoms of their space.
+    """
+    before = {cut.name: cut.groups for cut in gone if cut.groups is not None}
+    orders = {}
+    for name, grouping in find_groupings(analysis).items():
+        worth = importance(analysis, grouping)
+        for row, positions in zip(worth, before.get(name, ()), strict=False):
+            row[positions] = -np.inf
+        orders[name] = np.argsort(-worth, axis=1, kind="stable")
+    return orders
 
 
 def aligned(analysis: Analysis, orders: Orders) -> Analysis:
@@ -46,10 +53,14 @@ def realise(plan: Plan, analysis: Analysis, digest: str) -> tuple[Analysis, Labe
         PlanError: made for another graph, or it does not fit.
     """
     atoms_of(plan, analysis, digest)  # refuses a plan that does not fit before anything is moved
-    groupings = find_groupings(analysis) if any(cut.groups is not None for cut in plan.cuts) else {}
-    orders = {cut.name: _order(cut, groupings) for cut in plan.cuts if cut.groups is not None}
-    analysis = aligned(analysis, orders)
+    analysis = aligned(analysis, orders_of(plan, analysis))
     return analysis, atoms_of(plan, analysis, digest)
+
+
+def orders_of(plan: Plan, analysis: Analysis) -> Orders:
+    """How ``realise`` aligns groups: what stays first, what goes last, each in the order of the file."""
+    groupings = find_groupings(analysis) if any(cut.groups is not None for cut in plan.cuts) else {}
+    return {cut.name: _order(cut, groupings) for cut in plan.cuts if cut.groups is not None}
 
 
 def _order(cut: SpaceCut, groupings: Mapping[str, Grouping]) -> NDArray[np.int64]:

@@ -1,17 +1,22 @@
-"""A plan: which indices of which spaces go, and why. Pure JSON, bound to one graph by its digest."""
+"""A plan: which indices of which spaces go, and why. Pure JSON, bound to one graph by its digest.
+
+However many steps a schedule took, all is told in the channels of the one graph that it started from: ``cuts`` is what
+went altogether, ``steps`` which of that went when. So a plan of many steps is verified and replayed as one cut.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from compressor.atomic import write_bytes
 from compressor.errors import PlanError
 from compressor.passes.analysis import Analysis
+from compressor.passes.cost import NO_ATOMS
 from compressor.passes.labels import Labels
 from compressor.passes.slices import Scores
 
@@ -47,6 +52,22 @@ class PlanCounts(BaseModel):
     channels: int = Field(ge=0)
 
 
+class PlanStep(BaseModel):
+    """One step of a schedule.
+
+    Attributes:
+        share: of the original, that the schedule wanted gone after this step.
+        after: counts after it.
+        cuts: what this step took, beside what had gone before.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    share: float = Field(gt=0, lt=1)
+    after: PlanCounts
+    cuts: list[SpaceCut]
+
+
 class Plan(BaseModel):
     """A removal that can be saved, read and replayed.
 
@@ -55,21 +76,34 @@ class Plan(BaseModel):
         made_with: criterion, target, options, seed and versions.
         before, after: counts without and with the removal.
         cuts: one entry per space that loses channels.
+        steps: of the schedule, none where all went at once; together they are ``cuts``. Such a plan is of version 2.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     format: Literal["compressor-plan"] = "compressor-plan"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     digest: str
     made_with: dict[str, str | int | float | bool | None]
     before: PlanCounts
     after: PlanCounts
     cuts: list[SpaceCut]
+    steps: list[PlanStep] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _steps_make_the_cuts(self) -> Plan:
+        if (self.version == 2) != bool(self.steps):
+            raise ValueError("a plan of steps is of version 2, and only such a one")
+        if self.steps:
+            together = [_what_goes(cut) for cut in merged(step.cuts for step in self.steps)]
+            if sorted(together) != sorted(map(_what_goes, self.cuts)):
+                raise ValueError("its steps do not add up to its cuts")
+        return self
 
     def to_bytes(self) -> bytes:
         """The content of a plan's file."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
+        left_out = None if self.steps else {"steps"}
+        return self.model_dump_json(indent=1, exclude=left_out).encode() + b"\n"
 
     def save(self, path: Path) -> None:
         """Write atomically."""
@@ -96,12 +130,46 @@ def read_plan(path: Path) -> Plan:
         ) from error
 
 
-def cuts_of(analysis: Analysis, atoms: Labels, scores: Scores, criterion: str) -> Iterator[SpaceCut]:
-    """The removal of ``atoms``, space by space."""
+def merged(steps: Iterable[Sequence[SpaceCut]]) -> list[SpaceCut]:
+    """What goes altogether, one cut a space.
+
+    Raises:
+        ValueError: the cuts of one space do not go together.
+    """
+    by_space: dict[str, list[SpaceCut]] = {}
+    for cuts in steps:
+        for cut in cuts:
+            by_space.setdefault(cut.name, []).append(cut)
+    return [cuts[0] if len(cuts) == 1 else _joined(cuts) for cuts in by_space.values()]
+
+
+def _joined(cuts: Sequence[SpaceCut]) -> SpaceCut:
+    last = cuts[-1]
+    if len({(cut.size, cut.groups is None, len(cut.groups or [])) for cut in cuts}) > 1:
+        raise ValueError(f"its steps disagree about the channel space {last.name}")
+    changes: dict[str, object] = {"why": f"in {len(cuts)} steps, in the last one the {last.why}"}
+    if last.groups is None:
+        changes["removed"] = sorted(index for cut in cuts for index in cut.removed)
+    else:
+        rows = zip(*(cut.groups or [] for cut in cuts), strict=True)
+        changes["groups"] = [sorted(position for part in row for position in part) for row in rows]
+        count = sum(len(cut.removed) for cut in cuts)
+        changes["removed"] = list(range(last.size - count, last.size))
+    return last.model_copy(update=changes)
+
+
+def _what_goes(cut: SpaceCut) -> tuple[str, int, list[int], list[list[int]]]:
+    return cut.name, cut.size, sorted(cut.removed), [sorted(row) for row in cut.groups or []]
+
+
+def cuts_of(
+    analysis: Analysis, atoms: Labels, scores: Scores, criterion: str, gone: Labels = NO_ATOMS
+) -> Iterator[SpaceCut]:
+    """The removal of ``atoms``, space by space, ``gone`` having gone before."""
     for space in analysis.spaces:
         removed = np.flatnonzero(np.isin(space.atoms, atoms))
         if removed.size:
-            kept = np.delete(scores[space.atoms], removed)
+            kept = scores[space.atoms[~np.isin(space.atoms, np.union1d(atoms, gone))]]
             edge = f"; the least kept has {kept.min():.6g}" if kept.size else ""
             highest = scores[space.atoms][removed].max()
             why = f"lowest {criterion} of {space.size}: at most {highest:.6g}{edge}"

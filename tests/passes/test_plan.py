@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compressor.errors import PlanError
-from compressor.passes.plan import Plan, PlanCounts, atoms_of, cuts_of, read_plan
+from compressor.passes.plan import Plan, PlanCounts, PlanStep, SpaceCut, atoms_of, cuts_of, merged, read_plan
 from tests.passes.graphs import analysed
 
 ANALYSIS = analysed("h = MatMul(x, w)\ni = MatMul(h, u)\ny = MatMul(i, v)", {"w": (6, 8), "u": (8, 4), "v": (4, 5)})
@@ -41,6 +41,48 @@ def test_a_cut_says_what_and_why() -> None:
     cut = _plan().cuts[0]
     assert (cut.name, cut.size, cut.parameters) == ("w[1]", 8, ["w", "u"])
     assert cut.why == "lowest l1 of 8: at most 3; the least kept has 4"
+
+
+def _plan_of_steps() -> Plan:
+    whole = _plan()
+    first, second = (
+        PlanStep(share=share, after=whole.after, cuts=list(cuts_of(ANALYSIS, atoms, SCORES, "l1")))
+        for share, atoms in ((0.3, ATOMS[:2]), (0.5, ATOMS[2:]))
+    )
+    return Plan.model_validate({**whole.model_dump(), "version": 2, "steps": [first, second]})
+
+
+def test_a_plan_of_steps_comes_back_and_is_one_cut(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    _plan_of_steps().save(path)
+    again = read_plan(path)
+    assert again == _plan_of_steps()
+    np.testing.assert_array_equal(atoms_of(again, ANALYSIS, DIGEST), ATOMS)
+    assert [[cut.removed for cut in step.cuts] for step in again.steps] == [[[0, 1]], [[2], [1]]]
+    assert "steps" not in json.loads(_plan().to_bytes())
+
+
+@pytest.mark.parametrize(
+    "change", [{"removed": [3]}, {"removed": [0]}, {"size": 7}, {"name": "u[1]"}, {"groups": [[2]]}]
+)
+def test_steps_that_are_not_the_cuts_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    plan = _plan_of_steps()
+    plan.steps[1].cuts[0] = plan.steps[1].cuts[0].model_copy(update=change)
+    plan.save(tmp_path / "plan.json")
+    with pytest.raises(PlanError, match="steps"):
+        read_plan(tmp_path / "plan.json")
+
+
+def test_positions_of_groups_are_merged_group_by_group() -> None:
+    def cut(groups: list[list[int]]) -> SpaceCut:
+        width = len(groups[0])
+        return SpaceCut(
+            name="k[1]", size=6, removed=list(range(6 - width, 6)), groups=groups, why="lowest", parameters=["k"]
+        )
+
+    (both,) = merged([[cut([[3], [0]])], [], [cut([[1, 5], [2, 4]])]])
+    assert (both.removed, both.groups) == ([3, 4, 5], [[1, 3, 5], [0, 2, 4]])
+    assert both.why == "in 2 steps, in the last one the lowest"
 
 
 def test_another_graph_is_refused() -> None:
@@ -109,7 +151,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @given(data=st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutated_plan_is_refused_or_harmless(data: st.DataObject, tmp_path: Path) -> None:
-    tree = json.loads(_plan().model_dump_json())
+    tree = json.loads(data.draw(st.sampled_from([_plan, _plan_of_steps]))().to_bytes())
     for _ in range(data.draw(st.integers(1, 2))):
         *above, last = data.draw(st.sampled_from(_places(tree)))
         spot = tree

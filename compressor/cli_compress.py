@@ -70,6 +70,17 @@ def compress(
         Path | None, typer.Option("--replay", metavar="PLAN", help="Apply a saved plan instead of choosing.")
     ] = None,
     data: options.DataOption = None,
+    recover: Annotated[
+        bool | None,
+        typer.Option(
+            "--recover/--no-recover",
+            help="Make up for what was removed, without training; without --data on made-up inputs, which is weaker.",
+            show_default="where there is data and nothing is trained",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Of the data, for criterion and recovery.", show_default="1024")
+    ] = None,
     finetune: options.FinetuneOption = None,
     evaluate: options.EvalOption = None,
     epochs: options.EpochsOption = None,
@@ -91,7 +102,7 @@ def compress(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Write without proof.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Remove the least important channels until the target is met, prove the result, fine-tune it, write it."""
+    """Remove the least important channels until the target is met, prove the result, recover or train it, write it."""
     targets = {"params": params, "macs": macs, "channels": channels}
     choices = {
         "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
@@ -110,7 +121,11 @@ def compress(
         distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,
         device=device, checkpoints=checkpoints,
     ).wish(output, optional=True)  # fmt: skip
-    after: dict[str, Any] = {"finetune": wish, "evaluate": options.evaluation(evaluate)}
+    after: dict[str, Any] = {
+        "data": data, "recover": recover, "pixels": pixels, "finetune": wish, "evaluate": options.evaluation(evaluate)
+    }  # fmt: skip
+    if samples is not None:
+        after["samples"] = samples
 
     with options.checkpoints_named(wish), progress("compressing") as report:
         noted = _noting(report, [output, plan])
@@ -120,7 +135,7 @@ def compress(
             result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted, **after)
         else:
             common = {
-                "seed": seed, "verify": not no_verify, "plan_path": plan, "data": data, "progress": noted, **after
+                "seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after
             }  # fmt: skip
             result = _choose_and_cut(model, output, {**targets, **common}, given)
     _finish(result, output, as_json)

@@ -52,12 +52,27 @@ def compression_tables(result: Compression) -> list[RenderableType]:
         line(f"{result.spaces_cut} of {result.spaces} channel spaces cut; {times}"),
         line(f"model: {result.output}"),
     ]
+    if result.recovery is not None:
+        lines.insert(1, recovery_line(result.recovery))
     if result.training is not None or result.evaluation is not None:
-        lines[1:1] = training_lines(result.training, result.evaluation)
+        lines[-2:-2] = training_lines(result.training, result.evaluation)
     if result.plan is not None:
         lines.append(line(f"plan: {result.plan}"))
     lines += [line(f"note: {advice}", "yellow") for advice in result.advice]
     return [line(title, "bold"), table(("", "before", "after", "ratio"), rows), *lines]
+
+
+def recovery_line(recovery: Mapping[str, Any]) -> Text:
+    """How much closer the outputs are to the original's, on samples that the solution did not see."""
+    solved = sum(layer["method"] != "kept" for layer in recovery["layers"])
+    before, after = recovery["output_error_before"], recovery["output_error_after"]
+    if not recovery["kept"]:
+        return line("recovery found nothing better than the pruned model, which is left as it is", "yellow")
+    on = f"{recovery['samples']:,} {'made-up inputs' if recovery['made_up_inputs'] else 'samples'}"
+    errors = (
+        f"error of the outputs {'not finite' if before is None else f'{before:.3g}'} -> {after:.3g} of their variance"
+    )
+    return line(f"recovered without training on {on}: {solved} layers, {errors}", "green")
 
 
 def training_lines(training: Mapping[str, Any] | None, evaluation: Mapping[str, Any] | None) -> list[RenderableType]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -21,7 +21,7 @@ _CHECKPOINTS = "step-*.pt"
 
 DataOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--data", metavar="SOURCE", help="path.py:function, an .npz, or a folder of pictures by class."),
+    typer.Option("--data", metavar="SOURCE", help="path.py:function, an .npz, or a folder of pictures."),
 ]
 FinetuneOption: TypeAlias = Annotated[
     str | None, typer.Option("--finetune", metavar="path.py:function", help="Own training: function(module, context).")
@@ -101,17 +101,21 @@ class TrainingOptions:
     checkpoints: Path | None
 
     def wish(self, output: Path, *, optional: bool = False) -> Finetuning | None:
-        """What to train with; None where neither data nor a function was given, or, if ``optional``, no epochs.
+        """What to train with; None where neither data nor a function was given.
+
+        Where training is ``optional``, data alone is for criteria and recovery: another option asks for training.
 
         Raises:
             UsageError: an option would have no effect.
         """
         if optional and self.finetune is None and self.epochs == 0:
-            others = [field.name for field in fields(self) if field.name not in ("data", "epochs")]
-            self._refuse(others, "with --epochs 0: data is for the criterion alone")
+            others = [field.name for field in fields(self) if field.name not in ("data", "epochs", "pixels")]
+            self._refuse(others, "with --epochs 0: nothing is trained")
+            return None
+        if optional and self.data is not None and not self._given(name for name in self._names() if name != "pixels"):
             return None
         if self.data is None and self.finetune is None:
-            self._refuse([field.name for field in fields(self)], "without --data or --finetune")
+            self._refuse(self._names(), "without --data or --finetune")
             return None
         if self.finetune is not None:
             own = (
@@ -134,8 +138,14 @@ class TrainingOptions:
             checkpoints=self.checkpoints or default_checkpoints(output),
         )
 
+    def _names(self) -> list[str]:
+        return [field.name for field in fields(self) if field.name != "data"]
+
+    def _given(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if getattr(self, name) not in (None, False)]
+
     def _refuse(self, names: list[str], why: str) -> None:
-        given = [name for name in names if getattr(self, name) not in (None, False)]
+        given = self._given(names)
         if given:
             listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UsageError(f"{listed} would have no effect {why}", fix="Leave out the one or the other.")

@@ -1,4 +1,4 @@
-"""The pipeline: load -> normalise -> analyse -> select -> rewrite -> verify -> fine-tune -> write."""
+"""The pipeline: load -> normalise -> analyse -> select -> rewrite -> verify -> recover -> fine-tune -> write."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import onnx_graphsurgeon as gs
 
 import compressor
+from compressor.advice import advice
 from compressor.backends.fingerprint import fingerprint
 from compressor.data_statistics import DataStatistics
+from compressor.data_use import data_of, recovering, statistics
 from compressor.errors import UsageError
 from compressor.finetuning import Finetuning, Tuned, tune
 from compressor.loaded import Loaded, load_model, total_bytes
@@ -29,6 +31,7 @@ from compressor.passes.rewrite import removal_of, remove_atoms
 from compressor.passes.scores import CRITERIA, ScoreContext, needs_data
 from compressor.passes.selection import Options, Target, select
 from compressor.proof import Progress, prove, silent
+from compressor.recover import Recovering, recover_graph
 from compressor.results import Compression, Counts
 from compressor.targets import PathLike, check_paths, spare
 from compressor.training.torchrun import leads
@@ -37,10 +40,6 @@ from compressor.verification import Verification
 
 if TYPE_CHECKING:
     from compressor.training.context import Finetune
-
-
-# Channels that CPU kernels compute together: 8 floats with AVX2, 16 with AVX-512.
-_BLOCK = 8
 
 
 @dataclass
@@ -65,6 +64,7 @@ class _Job:
     progress: Progress
     finetune: Finetuning | None
     evaluate: Evaluate | None
+    recovering: Recovering | None
     clock: _Clock = field(default_factory=_Clock)
 
     def figures(self, path: Path) -> dict[str, float | None] | None:
@@ -85,6 +85,9 @@ def compress(
     verify: bool = True,
     plan_path: PathLike | None = None,
     data: Any = None,
+    samples: int = 1024,
+    recover: bool | None = None,
+    pixels: str | None = None,
     finetune: Finetune | Finetuning | None = None,
     evaluate: Evaluate | None = None,
     progress: Progress = silent,
@@ -100,8 +103,12 @@ def compress(
         seed: of random scores and of the verification's inputs.
         verify: prove that pruned equals masked before anything is written.
         plan_path: where to save the plan as well; it holds what was cut, not what was trained.
-        data: what criteria look at: path.py:function, an .npz file, a folder of pictures, or what such a function
-            would return; None takes the fine-tuning's.
+        data: what criteria and recovery look at: path.py:function, an .npz file, a folder of pictures, or what such a
+            function would return; None takes the fine-tuning's.
+        samples: of the data, at most, that criteria and recovery look at.
+        recover: give the layers that are left weights that make up for what was removed, without training. None does
+            so where there is data and nothing is trained; True without data makes inputs up, which is weaker.
+        pixels: how pictures of a folder become numbers; None takes the fine-tuning's way, or "unit".
         finetune: ``function(module, context)`` that trains the pruned model, or a ``Finetuning`` with its data.
         evaluate: ``function(path)`` -> number or dict of numbers, asked about the original, pruned and final file.
         progress: called with (stage, done, total).
@@ -113,25 +120,22 @@ def compress(
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
     options = options or Options()
     wish = _wish(finetune)
-    statistics = _statistics(data, wish, seed)
-    if needs and statistics is None:
+    source = data_of(data, samples, pixels, wish)
+    criteria_see = statistics(source, seed)
+    if needs and criteria_see is None:
         raise needs_data(criterion, needs)
     check_paths(model, output, plan_path)
-    job = _Job(Path(output), plan_path, verify, seed, progress, wish, evaluate)
+    job = _Job(
+        Path(output), plan_path, verify, seed, progress, wish, evaluate, recovering(source, recover, wish)
+    )  # fmt: skip
     with job.clock.stage("load and analyse"):
         loaded = load_model(model, keep_dropout=finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     with job.clock.stage("select"):
-        plan = _choose(loaded, target, criterion, options, seed, statistics)
+        plan = _choose(loaded, target, criterion, options, seed, criteria_see)
     progress("select", 1, 1)
     return _carry_out(loaded, plan, job)
-
-
-def _statistics(data: Any, wish: Finetuning | None, seed: int) -> DataStatistics | None:
-    """What criteria may ask of the data; without any, those that need some say so."""
-    source = data if data is not None or wish is None else wish.data
-    return None if source is None else DataStatistics(source, pixels="unit" if wish is None else wish.pixels, seed=seed)
 
 
 def _choose(
@@ -162,7 +166,8 @@ def _choose(
 
 
 def replay(
-    model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0,
+    model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0, data: Any = None,
+    samples: int = 1024, recover: bool | None = None, pixels: str | None = None,
     finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, progress: Progress = silent,
 ) -> Compression:  # fmt: skip
     """Apply a saved plan to the model it was made for; the other arguments are those of ``compress``.
@@ -171,7 +176,9 @@ def replay(
         PlanError: the plan is malformed or was made for another graph.
     """
     check_paths(model, output, None)
-    job = _Job(Path(output), None, verify, seed, progress, _wish(finetune), evaluate)
+    wish = _wish(finetune)
+    asked = recovering(data_of(data, samples, pixels, wish), recover, wish)
+    job = _Job(Path(output), None, verify, seed, progress, wish, evaluate, asked)
     with job.clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
         loaded = load_model(model, keep_dropout=finetune is not None)
@@ -203,6 +210,13 @@ def _cut(loaded: Loaded, plan: Plan, job: _Job) -> _Cut:
     return _Cut(plan, analysis, atoms, pruned, evidence)
 
 
+def _recover(cut: _Cut, wish: Recovering, job: _Job) -> tuple[_Cut, dict[str, Any]]:
+    """The cut graph with weights that make up for what was removed, and the record of it."""
+    with job.clock.stage("recover"):
+        recovered = recover_graph(cut.graph, cut.analysis, cut.atoms, wish, seed=job.seed, progress=job.progress)
+    return replace(cut, graph=recovered.graph), recovered.record
+
+
 def _train(cut: _Cut, wish: Finetuning, job: _Job) -> Tuned:
     """The cut graph with trained values; the teacher is the graph that was cut."""
     made = cut.plan.made_with
@@ -221,9 +235,15 @@ def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
     cut = _cut(loaded, plan, job)
     before, after = loaded.cost.cost(cut.atoms[:0]), CostModel(cut.analysis).cost(cut.atoms)
     evaluation = {"original": job.figures(loaded.path)}
+    if job.finetune is not None or job.recovering is not None:
+        evaluation["pruned"] = _figures_of(cut.graph, job)
+    recovery = None
+    if job.recovering is not None:
+        cut, recovery = _recover(cut, job.recovering, job)
     final, training = cut.graph, None
     if job.finetune is not None:
-        evaluation["pruned"] = _figures_of(cut.graph, job)
+        if recovery is not None:
+            evaluation["recovered"] = _figures_of(cut.graph, job)
         tuned = _train(cut, job.finetune, job)
         final, training = tuned.graph, tuned.record
     with job.clock.stage("write"):
@@ -240,9 +260,10 @@ def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if cut.evidence is None else cut.evidence.to_json(),
+        recovery=recovery,
         training=training,
         evaluation=None if job.evaluate is None else evaluation,
-        advice=_advice(plan),
+        advice=advice(plan, recovery),
         seconds=job.clock.seconds,
         environment={"seed": job.seed, **fingerprint().to_json()},
     )
@@ -264,17 +285,6 @@ def _wish(finetune: Finetune | Finetuning | None) -> Finetuning | None:
 
 def _plan_file(plan: Plan, path: PathLike | None) -> dict[Path, bytes]:
     return {} if path is None else {Path(path): plan.to_bytes()}
-
-
-def _advice(plan: Plan) -> list[str]:
-    wide = [cut for cut in plan.cuts if cut.size >= 2 * _BLOCK]  # a handful of heads is no width
-    ragged = sum((cut.size - len(cut.removed)) % _BLOCK > 0 for cut in wide)
-    if plan.made_with.get("round_to", 1) != 1 or not ragged:
-        return []
-    return [
-        f"{ragged} of {len(wide)} cut spaces keep a number of channels that is no multiple of {_BLOCK}; runtimes"
-        f" compute channels in blocks, so where milliseconds matter try --round-to {_BLOCK}"
-    ]
 
 
 def _target(channels: float | None, params: float | None, macs: float | None) -> Target:

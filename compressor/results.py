@@ -123,6 +123,7 @@ class Compression:
 
     Attributes:
         verification: evidence that pruned equals masked; None when it was skipped on request.
+        recovery: what recovery without training did, layer by layer; None without.
         training: what fine-tuning did, epoch by epoch; None without.
         evaluation: the user's own figures of the original, the pruned and the final model; None without.
         advice: what the user may want to change, in words.
@@ -139,6 +140,7 @@ class Compression:
     spaces_cut: int
     spaces: int
     verification: dict[str, Any] | None
+    recovery: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     evaluation: dict[str, Any] | None = None
     advice: list[str] = field(default_factory=list)

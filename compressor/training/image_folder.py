@@ -1,5 +1,7 @@
 """A folder with a sub-folder of pictures for each class; the sorted names of the sub-folders are classes 0, 1, ...
 
+Where there are no such sub-folders, the pictures in the folder itself are samples without labels.
+
 Every picture is resized (bilinear, the whole picture, without keeping its proportions) to the model's input:
 [N, 3, H, W] or [N, H, W, 3] in colour, [N, 1, H, W] or [N, H, W, 1] in grey. How pixels become numbers:
 
@@ -45,15 +47,20 @@ class ImageFolder:
         self._pixels = pixels
         self._want, self._channels_last, self._channels, self._size = _layout(wanted, folder)
         self.classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-        self._files = [
+        self._files: list[tuple[Path, int]] = [
             (path, label)
             for label, name in enumerate(self.classes)
             for path in sorted((folder / name).rglob("*"))
             if path.suffix.lower() in _SUFFIXES
         ]
+        self._labelled = bool(self._files)
+        if not self._labelled:
+            self._files = [(path, 0) for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
         if not self._files:
             raise UsageError(
-                "has no pictures in sub-folders", where=str(folder), fix="Make one sub-folder of pictures a class."
+                "has no pictures, nor any in sub-folders",
+                where=str(folder),
+                fix="Make one sub-folder of pictures a class.",
             )
 
     def __len__(self) -> int:
@@ -63,7 +70,8 @@ class ImageFolder:
         """See Samples."""
         chosen = [self._files[int(index)] for index in indices]
         images = np.stack([self._read(path) for path, _ in chosen])
-        return Batch((images.astype(self._want.dtype, copy=False),), np.array([label for _, label in chosen], np.int64))
+        labels = np.array([label for _, label in chosen], np.int64) if self._labelled else None
+        return Batch((images.astype(self._want.dtype, copy=False),), labels)
 
     def _read(self, path: Path) -> NDArray[Any]:
         from PIL import Image, UnidentifiedImageError

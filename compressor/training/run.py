@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from compressor.errors import CompressorError, UsageError
 from compressor.training import checkpoint
+from compressor.training.batch_norm import reestimate_batch_norms
 from compressor.training.best import Best
 from compressor.training.context import FinetuneContext
 from compressor.training.data import Samples
 from compressor.training.interrupt import Interrupts
 from compressor.training.rng import random_state, restore, seed_all
 from compressor.training.stepper import Stepper
-from compressor.training.validation import validate
+from compressor.training.validation import Validation, validate
 
 if TYPE_CHECKING:
     from compressor.training.trainer import Trainer
@@ -51,7 +52,7 @@ class Run:
     def complete(self) -> None:
         """Go through with it, from the checkpoint if there is one."""
         if not self._resume():
-            self._note_epoch(None)
+            self._begin()
             self._save(done=False)
             self._stop_if_asked()
         while not self._over():
@@ -66,6 +67,20 @@ class Run:
     def _number(self, value: float) -> Tensor:
         device = self._context.device
         return torch.tensor(value, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+
+    def _begin(self) -> None:
+        """Epoch 0: the module as it came, or, right after a cut, with new statistics where those are better."""
+        if self._context.target > 0:
+            self._best.offer(0, self._validation(), self._module)
+            size = self._stepper.batch_size // self._context.workers.world_size
+            batch_norms = reestimate_batch_norms(self._module, self._train, size, self._context.device)
+            if batch_norms and self._context.validation is not None:
+                self._best.offer(0, self._validation(), self._module)
+                self._best.put_back(self._module)
+        self._note_epoch(None)
+
+    def _validation(self) -> Validation | None:
+        return validate(self._stepper.objective, self._context, self._trainer.batch_size)
 
     # -- epochs ------------------------------------------------------------------------------------
 
@@ -101,7 +116,7 @@ class Run:
 
     def _note_epoch(self, train_loss: float | None) -> None:
         """Validate, keep the weights if they are the best, write the history's entry."""
-        found = validate(self._stepper.objective, self._context, self._trainer.batch_size)
+        found = self._validation()
         self._best.offer(self._epoch, found, self._module)
         self._history.append(
             {
@@ -128,7 +143,8 @@ class Run:
     def _over(self) -> bool:
         trainer = self._trainer
         finished = trainer.epochs is not None and self._epoch >= trainer.epochs
-        weary = trainer.patience is not None and self._best.epochs_since(self._epoch) >= trainer.patience
+        patience = trainer.patience_at(self._context.step)
+        weary = patience is not None and self._best.epochs_since(self._epoch) >= patience
         return finished or weary or self._out_of_time()
 
     def _out_of_time(self) -> bool:

@@ -25,6 +25,7 @@ class Stepper:
 
     Attributes:
         objective: what goes down.
+        batch_size: samples in a step, over all processes.
         batches: steps in an epoch; what does not fill a batch is left out, other samples in every epoch.
     """
 
@@ -33,8 +34,8 @@ class Stepper:
             raise UsageError("there is nothing to train")
         self._trainer, self._context = trainer, context
         self._train: Samples = context.train
-        self._size = _batch_size(trainer.batch_size, len(self._train), context.workers.world_size)
-        self.batches = len(self._train) // self._size
+        self.batch_size = _batch_size(trainer.batch_size, len(self._train), context.workers.world_size)
+        self.batches = len(self._train) // self.batch_size
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._optimizer = make_optimizer(trainer.optimizer, module, trainer.peak_learning_rate, trainer.decay)
         self._mixed = trainer.mixed_precision and context.device.type == "cuda"
@@ -45,7 +46,7 @@ class Stepper:
 
     def _settle(self, module: nn.Module) -> Objective:
         """Try one batch of the real size: what does not fit shows here."""
-        inputs, labels = on_device(self._train.batch(np.arange(self._size, dtype=np.int64)), self._context.device)
+        inputs, labels = on_device(self._train.batch(np.arange(self.batch_size, dtype=np.int64)), self._context.device)
         try:
             return Objective(module, self._context, self._trainer.mixture, inputs, labels)
         except RuntimeError as error:
@@ -92,7 +93,7 @@ class Stepper:
         """This process's samples of a batch."""
         context = self._context
         order = shuffled(len(self._train), context.seed, context.step, epoch)
-        whole = order[batch * self._size : (batch + 1) * self._size]
+        whole = order[batch * self.batch_size : (batch + 1) * self.batch_size]
         return whole[context.workers.rank :: context.workers.world_size]
 
     def state(self) -> dict[str, Any]:

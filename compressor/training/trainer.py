@@ -39,6 +39,7 @@ class Trainer:
         weight_decay: of what has two axes or more; None takes 0.0005 for SGD and 0.01 for AdamW.
         clip_norm: largest norm of the gradient; None for no clipping.
         patience: stop after so many epochs without improvement on the validation samples; None never stops.
+        tail_patience: instead of ``patience`` from the second step of a pruning schedule on; None takes ``patience``.
         min_delta: what counts as improvement for ``patience``.
         monitor: what decides which weights are best: the validation loss or the validation accuracy.
         mixture: label loss, distillation, inner tensors.
@@ -55,6 +56,7 @@ class Trainer:
     weight_decay: float | None = None
     clip_norm: float | None = None
     patience: int | None = None
+    tail_patience: int | None = None
     min_delta: float = 0.0
     monitor: Literal["loss", "accuracy"] = "loss"
     mixture: Mixture = field(default_factory=Mixture)
@@ -71,11 +73,13 @@ class Trainer:
             raise UsageError(f"cannot monitor {self.monitor!r}", fix="Choose loss or accuracy.")
         if self.learning_rate is not None and self.original_learning_rate is not None:
             raise UsageError("give the learning rate or the original's, not both")
+        if self.tail_patience is not None and self.patience is None:
+            raise UsageError("a patience for later steps alone", fix="Give patience for the first one too.")
         self._check_numbers()
 
     def _check_numbers(self) -> None:
         positive = ("epochs", "seconds", "batch_size", "learning_rate", "original_learning_rate", "clip_norm")
-        for name in (*positive, "patience"):
+        for name in (*positive, "patience", "tail_patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} is {value}", fix="Give a number above 0.")
@@ -90,6 +94,10 @@ class Trainer:
         if self.original_learning_rate is not None:
             return ORIGINAL_SHARE * self.original_learning_rate
         return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    def patience_at(self, step: int) -> int | None:
+        """How many epochs without improvement end a step, counted from 1, of a pruning schedule."""
+        return self.patience if step == 1 or self.tail_patience is None else self.tail_patience
 
     @property
     def schedule_used(self) -> ScheduleName:

@@ -13,6 +13,8 @@ from torch import Tensor, fx
 def fuse_linear_layers(graph: fx.Graph, attribute: Callable[[str], Any]) -> None:
     """Rewrite ``matmul(x, w) + b`` in place, where ``w`` is a matrix and ``b`` a vector of the module's own.
 
+    So is ``matmul(x, w)`` where ``w`` is such a matrix transposed.
+
     Args:
         graph: not linted again; left-over nodes are dead.
         attribute: gives the parameter or buffer with a dotted name.
@@ -24,9 +26,7 @@ def fuse_linear_layers(graph: fx.Graph, attribute: Callable[[str], Any]) -> None
         return found if isinstance(found, Tensor) and found.ndim == rank and found.is_floating_point() else None
 
     for node in graph.find_nodes(op="call_function", target=torch.add):
-        if len(node.args) != 2 or node.kwargs:
-            continue
-        for product, bias in (node.args, node.args[::-1]):
+        for product, bias in (node.args, node.args[::-1]) if len(node.args) == 2 and not node.kwargs else ():
             if _is_product(product) and (vector := own(bias, 1)) is not None:
                 x, weight = product.args
                 turned = _turned_back(weight)
@@ -35,11 +35,21 @@ def fuse_linear_layers(graph: fx.Graph, attribute: Callable[[str], Any]) -> None
                 if columns == vector.shape[0]:
                     with graph.inserting_before(node):
                         rows_first = graph.call_function(torch.t, (weight,)) if turned is None else turned
-                        linear = graph.call_function(F.linear, (x, rows_first, bias))
-                    linear.meta = dict(node.meta)
-                    node.replace_all_uses_with(linear)
-                    graph.erase_node(node)
+                    replace_call(graph, node, F.linear, x, rows_first, bias)
                     break
+    for node in graph.find_nodes(op="call_function", target=torch.matmul):
+        turned = _turned_back(node.args[1])
+        if own(turned, 2) is not None:
+            replace_call(graph, node, F.linear, node.args[0], turned)
+
+
+def replace_call(graph: fx.Graph, node: fx.Node, function: Callable[..., Any], *args: Any) -> None:
+    """Another call in the place of ``node``, known by the same name in the ONNX graph."""
+    with graph.inserting_before(node):
+        other = graph.call_function(function, args)
+    other.meta = dict(node.meta)
+    node.replace_all_uses_with(other)
+    graph.erase_node(node)
 
 
 def _is_product(value: Any) -> bool:

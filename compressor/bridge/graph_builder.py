@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 import torch
 from torch import fx
 
+from compressor.bridge.fused_attention import fuse_attention
 from compressor.bridge.fused_linear import fuse_linear_layers
 from compressor.bridge.lowering import (
     HOST,
@@ -122,10 +123,15 @@ class GraphBuilder:
             outputs = [self._as_output(value) for value in outputs]
         settled = [fx.node.map_aggregate(value, self._settle) for value in outputs]
         self._fx.output(settled[0] if len(settled) == 1 and not as_tuple else tuple(settled))
+        self._drop_dead()
         if self._parent is None:
-            fuse_linear_layers(self._fx, lambda name: operator.attrgetter(name)(self.state.root))
-        self._fx.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+            for fuse in (fuse_linear_layers, fuse_attention):
+                fuse(self._fx, lambda name: operator.attrgetter(name)(self.state.root))
+            self._drop_dead()
         return self._fx
+
+    def _drop_dead(self) -> None:
+        self._fx.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
 
     def _as_output(self, value: Any, host: bool = False) -> Any:
         """A value as a tensor, or where ``host`` allows it as a Python number."""

@@ -34,7 +34,6 @@ _UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Mish": F.mish,
     "Neg": torch.neg,
     "Not": torch.logical_not,
-    "Reciprocal": torch.reciprocal,
     "Relu": torch.relu,
     "Round": torch.round,  # both round halves to even
     "Sigmoid": torch.sigmoid,
@@ -125,6 +124,17 @@ def _mul(ctx: LowerContext) -> Any:
     return ctx.call(torch.mul, *_operands(ctx))
 
 
+@LOWERINGS.register("Reciprocal")
+def _reciprocal(ctx: LowerContext) -> Any:
+    inside = _under_root(ctx.tensor(0))
+    return ctx.call(torch.reciprocal, ctx.tensor(0)) if inside is None else ctx.call(torch.rsqrt, inside)
+
+
+def _under_root(value: Any) -> Any:
+    """x of a value sqrt(x): one over it, of which RMS norms are made, is one piece in PyTorch."""
+    return value.args[0] if isinstance(value, fx.Node) and value.target is torch.sqrt else None
+
+
 def is_inf(x: Tensor, positive: bool, negative: bool) -> Tensor:
     """Infinities of the signs asked for."""
     if positive and negative:
@@ -136,6 +146,9 @@ def is_inf(x: Tensor, positive: bool, negative: bool) -> Tensor:
 def _div(ctx: LowerContext) -> Any:
     if _is_unsigned(ctx):
         return _unsigned(ctx)
+    above = ctx.operand(0)
+    if isinstance(above, float) and above == 1 and (inside := _under_root(ctx.tensor(1))) is not None:
+        return ctx.call(torch.rsqrt, inside)
     return ctx.call(torch.div if is_float(element_type(ctx, 0)) else divide, *_operands(ctx))
 
 

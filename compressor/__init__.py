@@ -30,6 +30,7 @@ _API = {
     "bench": ("compressor.benchmark", "bench"),
     "export": ("compressor.exporting", "export"),
     "finetune": ("compressor.finetuning", "finetune_file"),
+    "sparsify": ("compressor.sparsifying", "sparsify"),
     "Finetuning": ("compressor.finetuning", "Finetuning"),
     "Trainer": ("compressor.training", "Trainer"),
     "Options": ("compressor.passes.selection", "Options"),
@@ -47,6 +48,7 @@ __all__ = [
     "finetune",
     "inspect",
     "replay",
+    "sparsify",
     "verify",
 ]
 
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay
     from compressor.proof import verify_files as verify
+    from compressor.sparsifying import sparsify
     from compressor.training import Trainer
 
 

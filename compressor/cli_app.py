@@ -14,6 +14,7 @@ from compressor.cli_doctor import doctor
 from compressor.cli_export import export
 from compressor.cli_finetune import finetune
 from compressor.cli_inspect import inspect
+from compressor.cli_sparsify import sparsify
 from compressor.cli_verify import verify
 from compressor.errors import UsageError
 
@@ -41,7 +42,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, finetune, verify, bench, export, demo, doctor):
+for _command in (inspect, compress, sparsify, finetune, verify, bench, export, demo, doctor):
     app.command(_command.__name__)(_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,7 @@ def finetune(
     pixels: options.PixelsOption = None,
     device: options.DeviceOption = None,
     checkpoints: options.CheckpointsOption = None,
+    keep_zeros: Annotated[bool, typer.Option("--keep-zeros", help="Weights that are exactly zero stay so.")] = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -50,6 +52,7 @@ def finetune(
     ).wish(output)  # fmt: skip
     if wish is None:
         raise UsageError("there is nothing to train with", fix="Give --data, or --finetune path.py:function.")
+    wish = replace(wish, keep_zeros=keep_zeros)
     own = options.evaluation(evaluate)
     from compressor.cli_tables import training_lines
     from compressor.finetuning import finetune_file

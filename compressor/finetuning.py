@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class Finetuning:
         pixels: how the pictures of a folder become numbers: unit, symmetric, imagenet or bytes.
         device: as PyTorch names it; None takes CUDA where there is one.
         checkpoints: folder for them; a run that was cut short goes on from there. None for none.
+        keep_zeros: weights of two axes or more that are exactly zero stay so.
     """
 
     function: Finetune
@@ -49,6 +51,7 @@ class Finetuning:
     pixels: str = "unit"
     device: str | None = None
     checkpoints: PathLike | None = None
+    keep_zeros: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def tune(
     """
     require_torch("fine-tuning")
     from compressor.bridge import from_onnx, to_onnx
+    from compressor.bridge.masks import KeptZeros
     from compressor.training.rng import own_randomness, seed_all
     from compressor.training.workers import joined_workers
 
@@ -97,7 +101,8 @@ def tune(
         context.original, context.kept = original, kept
         if progress is not None and workers.leads:
             context.progress = progress
-        wish.function(module, context)
+        with KeptZeros(module) if wish.keep_zeros else nullcontext():
+            wish.function(module, context)
     module = module.eval().cpu()
     _check_finite(module)
     tuned = to_onnx(module, graph)

@@ -29,9 +29,15 @@ def find_layers(graph: gs.Graph) -> tuple[list[Layer], dict[str, str]]:
     readers = {tensor.name: node for node in graph.nodes for tensor in node.inputs}
     found: list[Layer] = []
     refused: dict[str, str] = {}
+    fixed: set[str] = set()  # computed from stored values alone
     for node in graph.nodes:
+        held = [isinstance(tensor, gs.Constant) or tensor.name in fixed for tensor in node.inputs if tensor.name]
+        if all(held):
+            fixed.update(tensor.name for tensor in node.outputs)
         if node.domain not in ("", "ai.onnx", None) or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
             continue
+        if node.op == "MatMul" and not any(held):
+            continue  # two activations: no layer
         layer = _layer(node, readers, uses)
         if isinstance(layer, str):
             refused[node.outputs[0].name] = layer

@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.peers import run as run_peers
+from tests.benchmarks.recovery import run as run_recovery
 from tests.benchmarks.report import load_average, save
 from tests.benchmarks.resnet20 import run as run_resnet20
 from tests.benchmarks.scale import run as run_scale
@@ -20,7 +21,7 @@ from tests.benchmarks.step_speed import run as run_step_speed
 
 BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
-    "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
+    "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
 }  # fmt: skip
 ON_REQUEST = {"scale7b", "finetune_resnet20"}  # 23 GB of disk; minutes of training
 

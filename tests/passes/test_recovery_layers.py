@@ -127,6 +127,11 @@ def test_what_cannot_be_solved_for_says_why(body: str, weights: dict[str, Any], 
     assert why in next(iter(refused.values()))
 
 
+def test_a_product_of_two_activations_is_no_layer() -> None:
+    found = find_layers(from_proto(model("t = Transpose(x)\ny = MatMul(t, x)", {})))
+    assert found == ([], {})
+
+
 def test_a_bias_that_others_read_is_not_changed_for_them() -> None:
     weights = {"w": (6, 5), "v": (6, 5), "b": (5,)}
     graph = from_proto(model("p = Gemm(x, w, b)\nq = Gemm(x, v, b)\ny = Add(p, q)", weights))

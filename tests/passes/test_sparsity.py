@@ -12,7 +12,7 @@ from compressor.errors import GraphError, NothingToPruneError, RegistryError, Us
 from compressor.passes.products import products_of
 from compressor.passes.sparsity import WEIGHT_CRITERIA, Pattern, apply_masks, find_masks
 from tests.passes.criterion_cases import STATISTICS, network
-from tests.passes.graphs import analysed
+from tests.passes.graphs import analysed, f32
 
 HALF, TWO_OF_FOUR = Pattern.of(None, 0.5), Pattern.of("2:4", None)
 MLP = analysed("h = MatMul(x, w)\ni = Add(h, b)\nj = Relu(i)\ny = MatMul(j, v)", {"w": (6, 9), "b": (9,), "v": (9, 5)})
@@ -89,7 +89,7 @@ def test_the_graph_keeps_all_but_the_masked_weights() -> None:
 def test_a_weight_that_two_nodes_read_keeps_what_matters_to_either() -> None:
     analysis = analysed("a = MatMul(x, w)\nb = MatMul(z, w)\ny = Add(a, b)", {"w": np.ones((4, 2), np.float32)},
                         inputs="float[N, 4] x, float[N, 4] z")  # fmt: skip
-    x, z = np.tile(np.float32([3, 0.1, 0.1, 1]), (5, 1)), np.tile(np.float32([0.1, 0.1, 2, 1]), (5, 1))
+    x, z = np.tile(f32([3, 0.1, 0.1, 1]), (5, 1)), np.tile(f32([0.1, 0.1, 2, 1]), (5, 1))
     masks = find_masks(analysis, TWO_OF_FOUR, "activation", "tensor", DataStatistics((x, z)))
     np.testing.assert_array_equal(masks.kept["w"][:, 0], [True, False, True, False])
 

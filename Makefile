@@ -14,7 +14,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test zoo fuzz mutation bench docs lint fmt links clean
+.PHONY: help demo test zoo bridge fuzz mutation bench docs lint fmt links clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,10 @@ test: lint  ## everything a change must pass: lint, types, tests
 
 zoo: $(DEV)  ## sweep ../shared/zoo; ONLY=tv_ picks the names that start so
 	$(BIN)/python -m tests.zoo_sweep $(if $(ONLY),--only $(ONLY))
+
+bridge: $(DEV)  ## ONNX's own node tests, and ../shared/zoo, through the torch bridge
+	$(BIN)/python -m tests.bridge.node_cases
+	$(BIN)/python -m tests.bridge.zoo_sweep $(if $(ONLY),--only $(ONLY))
 
 fuzz: $(DEV)  ## random graphs and removals for MINUTES=10, from SEED=0
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)

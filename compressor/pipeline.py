@@ -2,74 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnx_graphsurgeon as gs
-
-import compressor
 from compressor.advice import advice
 from compressor.backends.fingerprint import fingerprint
-from compressor.data_statistics import DataStatistics
+from compressor.choosing import ByCriterion, ByPlan, Chooser
 from compressor.data_use import data_of, recovering, statistics
 from compressor.errors import UsageError
-from compressor.finetuning import Finetuning, Tuned, tune
+from compressor.finetuning import Finetuning
+from compressor.job import Job, as_finetuning
 from compressor.loaded import Loaded, load_model, total_bytes
 from compressor.model_io import write
-from compressor.normalize import normalize
-from compressor.passes.analysis import Analysis
-from compressor.passes.apply_plan import aligned, best_orders, in_original_positions, realise
 from compressor.passes.cost import CostModel
-from compressor.passes.labels import Labels
-from compressor.passes.plan import Plan, PlanCounts, cuts_of, read_plan
-from compressor.passes.rewrite import removal_of, remove_atoms
-from compressor.passes.scores import CRITERIA, ScoreContext, needs_data
-from compressor.passes.selection import Options, Target, select
-from compressor.proof import Progress, prove, silent
-from compressor.recover import Recovering, recover_graph
+from compressor.passes.plan import Plan, atoms_of, read_plan
+from compressor.passes.scores import CRITERIA, needs_data
+from compressor.passes.selection import Options, Target
+from compressor.proof import Progress, silent
 from compressor.results import Compression, Counts
+from compressor.step_record import training_of_all
+from compressor.steps import carry_out_steps
 from compressor.targets import PathLike, check_paths, spare
 from compressor.training.torchrun import leads
-from compressor.user_evaluation import Evaluate, figures
-from compressor.verification import Verification
+from compressor.user_evaluation import Evaluate
 
 if TYPE_CHECKING:
     from compressor.training.context import Finetune
-
-
-@dataclass
-class _Clock:
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 4)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What was asked for, besides what to cut."""
-
-    output: Path
-    plan_path: PathLike | None
-    verify: bool
-    seed: int
-    progress: Progress
-    finetune: Finetuning | None
-    evaluate: Evaluate | None
-    recovering: Recovering | None
-    clock: _Clock = field(default_factory=_Clock)
-
-    def figures(self, path: Path) -> dict[str, float | None] | None:
-        """The user's figures of a file; each process would find the same, so one asks."""
-        return figures(self.evaluate, path) if self.evaluate is not None and leads() else None
 
 
 def compress(
@@ -118,51 +77,21 @@ def compress(
     """
     target = _target(channels, params, macs)
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
-    options = options or Options()
-    wish = _wish(finetune)
+    wish = as_finetuning(finetune)
     source = data_of(data, samples, pixels, wish)
     criteria_see = statistics(source, seed)
     if needs and criteria_see is None:
         raise needs_data(criterion, needs)
     check_paths(model, output, plan_path)
-    job = _Job(
+    job = Job(
         Path(output), plan_path, verify, seed, progress, wish, evaluate, recovering(source, recover, wish)
     )  # fmt: skip
     with job.clock.stage("load and analyse"):
         loaded = load_model(model, keep_dropout=finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
-    with job.clock.stage("select"):
-        plan = _choose(loaded, target, criterion, options, seed, criteria_see)
-    progress("select", 1, 1)
-    return _carry_out(loaded, plan, job)
-
-
-def _choose(
-    loaded: Loaded, target: Target, criterion: str, options: Options, seed: int, statistics: DataStatistics | None
-) -> Plan:
-    """Which channels go so that the target is met."""
-    score = CRITERIA.get(criterion)
-    if options.normalise is None:
-        options = replace(options, normalise=not score.comparable)
-    orders = best_orders(loaded.analysis) if options.align_groups else {}
-    analysis = aligned(loaded.analysis, orders)
-    cost = CostModel(analysis) if orders else loaded.cost
-    scores = score(ScoreContext(analysis, seed, statistics, options.combine))
-    selection = select(analysis, cost, scores, target, options)
-    cuts = [in_original_positions(cut, orders) for cut in cuts_of(analysis, selection.atoms, scores, criterion)]
-    return Plan(
-        digest=loaded.digest,
-        made_with={
-            "criterion": criterion, "metric": target.metric, "keep": target.keep, "scope": options.scope,
-            "floor": options.floor, "round_to": options.round_to, "allow_width": options.allow_width,
-            "align_groups": options.align_groups, "combine": options.combine, "normalise": options.normalise,
-            "seed": seed, "compressor": compressor.__version__,
-        },
-        before=PlanCounts(**vars(selection.before)),
-        after=PlanCounts(**vars(selection.after)),
-        cuts=cuts,
-    )  # fmt: skip
+    chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,))
+    return _carry_out(loaded, chooser, job)
 
 
 def replay(
@@ -176,78 +105,27 @@ def replay(
         PlanError: the plan is malformed or was made for another graph.
     """
     check_paths(model, output, None)
-    wish = _wish(finetune)
+    wish = as_finetuning(finetune)
     asked = recovering(data_of(data, samples, pixels, wish), recover, wish)
-    job = _Job(Path(output), None, verify, seed, progress, wish, evaluate, asked)
+    job = Job(Path(output), None, verify, seed, progress, wish, evaluate, asked)
     with job.clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
         loaded = load_model(model, keep_dropout=finetune is not None)
         spare((*loaded.files, Path(plan_path)), output, None)
+        atoms_of(plan, loaded.analysis, loaded.digest)  # refuses a plan that was made for another graph
     progress("analyse", 1, 1)
-    return _carry_out(loaded, plan, job)
+    return _carry_out(loaded, ByPlan(plan), job)
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """A graph less what a plan removes, and the evidence that this is all that was done."""
-
-    plan: Plan
-    analysis: Analysis
-    atoms: Labels
-    graph: gs.Graph
-    evidence: Verification | None
-
-
-def _cut(loaded: Loaded, plan: Plan, job: _Job) -> _Cut:
-    """Both a fresh plan and a replayed one go this way, so that they give the same bytes."""
-    with job.clock.stage("rewrite"):
-        analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
-        pruned = remove_atoms(analysis, atoms)
-    evidence = None
-    if job.verify:
-        with job.clock.stage("verify"):
-            evidence = prove(loaded, analysis, atoms, pruned, 3, job.seed, job.progress)
-    return _Cut(plan, analysis, atoms, pruned, evidence)
-
-
-def _recover(cut: _Cut, wish: Recovering, job: _Job) -> tuple[_Cut, dict[str, Any]]:
-    """The cut graph with weights that make up for what was removed, and the record of it."""
-    with job.clock.stage("recover"):
-        recovered = recover_graph(cut.graph, cut.analysis, cut.atoms, wish, seed=job.seed, progress=job.progress)
-    return replace(cut, graph=recovered.graph), recovered.record
-
-
-def _train(cut: _Cut, wish: Finetuning, job: _Job) -> Tuned:
-    """The cut graph with trained values; the teacher is the graph that was cut."""
-    made = cut.plan.made_with
-    with job.clock.stage("fine-tune"):
-        tuned = tune(
-            cut.graph, cut.analysis.graph, wish, schedule=(1.0 - float(made.get("keep") or 1.0),),
-            metric=str(made.get("metric", "")), kept=removal_of(cut.analysis, cut.atoms).tensor_masks,
-            seed=job.seed, progress=job.progress,
-        )  # fmt: skip
-        # Without fine-tuning idle Dropout goes when the model is loaded: the file is of the same form.
-        return Tuned(normalize(tuned.graph), tuned.record)
-
-
-def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
-    """Cut, train, write."""
-    cut = _cut(loaded, plan, job)
-    before, after = loaded.cost.cost(cut.atoms[:0]), CostModel(cut.analysis).cost(cut.atoms)
+def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] = ()) -> Compression:
+    """All steps, then write."""
     evaluation = {"original": job.figures(loaded.path)}
-    if job.finetune is not None or job.recovering is not None:
-        evaluation["pruned"] = _figures_of(cut.graph, job)
-    recovery = None
-    if job.recovering is not None:
-        cut, recovery = _recover(cut, job.recovering, job)
-    final, training = cut.graph, None
-    if job.finetune is not None:
-        if recovery is not None:
-            evaluation["recovered"] = _figures_of(cut.graph, job)
-        tuned = _train(cut, job.finetune, job)
-        final, training = tuned.graph, tuned.record
+    done = carry_out_steps(loaded, chooser, job)
+    plan, cut = done.cut.plan, done.cut
+    evaluation |= done.evaluation
+    before, after = loaded.cost.cost(cut.atoms[:0]), CostModel(cut.analysis).cost(cut.atoms)
     with job.clock.stage("write"):
-        written = write(final, job.output, _plan_file(plan, job.plan_path)) if leads() else []
+        written = write(done.graph, job.output, _plan_file(plan, job.plan_path)) if leads() else []
     job.progress("write", 1, 1)
     evaluation["final"] = job.figures(job.output)
     return Compression(
@@ -260,27 +138,14 @@ def _carry_out(loaded: Loaded, plan: Plan, job: _Job) -> Compression:
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if cut.evidence is None else cut.evidence.to_json(),
-        recovery=recovery,
-        training=training,
+        recovery=done.recovery,
+        training=training_of_all(done.steps),
+        steps=done.steps if len(done.steps) > 1 else [],
         evaluation=None if job.evaluate is None else evaluation,
-        advice=advice(plan, recovery),
+        advice=[*notes, *advice(plan, done.recovery)],
         seconds=job.clock.seconds,
         environment={"seed": job.seed, **fingerprint().to_json()},
     )
-
-
-def _figures_of(graph: gs.Graph, job: _Job) -> dict[str, float | None] | None:
-    """The user's figures of a graph that is in no file yet."""
-    if job.evaluate is None or not leads():
-        return None
-    with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
-        path = Path(folder) / job.output.name
-        write(graph, path)
-        return job.figures(path)
-
-
-def _wish(finetune: Finetune | Finetuning | None) -> Finetuning | None:
-    return finetune if finetune is None or isinstance(finetune, Finetuning) else Finetuning(finetune)
 
 
 def _plan_file(plan: Plan, path: PathLike | None) -> dict[Path, bytes]:

@@ -124,6 +124,8 @@ class Compression:
     Attributes:
         verification: evidence that pruned equals masked; None when it was skipped on request.
         recovery: what recovery without training did, layer by layer; None without.
+        steps: of a schedule of several: each one's target, what it reached, criterion, epochs, validation, seconds,
+            evidence, recovery and training; empty where all went at once.
         training: what fine-tuning did, epoch by epoch; None without.
         evaluation: the user's own figures of the original, the pruned and the final model; None without.
         advice: what the user may want to change, in words.
@@ -142,6 +144,7 @@ class Compression:
     verification: dict[str, Any] | None
     recovery: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
     evaluation: dict[str, Any] | None = None
     advice: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -188,11 +188,20 @@ def atoms_of(plan: Plan, analysis: Analysis, digest: str) -> Labels:
             f"the plan was made for another graph ({plan.digest[:19]}…, this one is {digest[:19]}…)",
             fix="Make a plan for this model, or use the model that the plan was made for.",
         )
+    return atoms_of_cuts(plan.cuts, analysis)
+
+
+def atoms_of_cuts(cuts: Sequence[SpaceCut], analysis: Analysis) -> Labels:
+    """The atoms that cuts remove, in an analysis with the groups aligned as they say.
+
+    Raises:
+        PlanError: spaces and indices do not fit.
+    """
     spaces = {space.name: space for space in analysis.spaces}
     picked = [np.zeros(0, np.int64)]
-    if len({cut.name for cut in plan.cuts}) < len(plan.cuts):
+    if len({cut.name for cut in cuts}) < len(cuts):
         raise PlanError("the plan names a channel space twice", fix="Make a plan with `compressor compress --plan`.")
-    for cut in plan.cuts:
+    for cut in cuts:
         space = spaces.get(cut.name)
         if space is None or space.size != cut.size:
             raise PlanError("the plan names a channel space that this graph does not have", where=cut.name)

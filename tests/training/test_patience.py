@@ -90,9 +90,7 @@ def test_later_batch_norms_see_what_earlier_ones_give_now() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.BatchNorm1d(8)).eval()
     with torch.no_grad():
-        module.get_buffer("1.running_mean").fill_(
-            50
-        )  # far off: all would be 0 after it
+        module.get_buffer("1.running_mean").fill_(50)  # far off: all would be 0 after it
     data = blobs(160)
     assert reestimate_batch_norms(module, data, 160, CPU) == 2
     with torch.no_grad():

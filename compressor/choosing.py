@@ -1,0 +1,140 @@
+"""Which channels go at a step: chosen by a criterion on the graph as it is by then, or read from a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+import compressor
+from compressor.data_statistics import DataStatistics
+from compressor.loaded import Loaded
+from compressor.passes.apply_plan import aligned, best_orders, in_original_positions
+from compressor.passes.carried_scores import scores_without
+from compressor.passes.cost import CostModel
+from compressor.passes.plan import Plan, PlanCounts, SpaceCut, atoms_of_cuts, cuts_of
+from compressor.passes.scores import CRITERIA
+from compressor.passes.selection import Metric, Options, Target, select
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step takes.
+
+    Attributes:
+        share: of the original, that was to be gone after it.
+        cuts: what it takes, beside what had gone before.
+        before, after: counts of the original, and after this step.
+    """
+
+    share: float
+    cuts: list[SpaceCut]
+    before: PlanCounts
+    after: PlanCounts
+
+
+class Chooser(Protocol):
+    """Decides what each step takes."""
+
+    @property
+    def shares(self) -> Sequence[float]:
+        """What is to be gone after each step, of the original."""
+
+    @property
+    def made_with(self) -> Mapping[str, Any]:
+        """For the plan: how it came about."""
+
+    def step(self, current: Loaded, number: int, gone: Sequence[SpaceCut]) -> Step:
+        """What step ``number``, from 1, takes from the graph as trained so far, with all its channels."""
+
+
+@dataclass(frozen=True)
+class ByCriterion:
+    """Takes what a criterion finds least important, anew at every step.
+
+    Attributes:
+        target: of the last step.
+        criterion, options, seed: as ``compress`` has them.
+        statistics: of the data, for criteria that look at some.
+        shares: cumulative, of the original; the last is the target's.
+        schedule: name and settings of what gave them, for the plan; empty for all at once.
+    """
+
+    target: Target
+    criterion: str
+    options: Options
+    seed: int
+    statistics: DataStatistics | None
+    shares: Sequence[float]
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """See Chooser."""
+        options = self._options()
+        return {
+            "criterion": self.criterion, "metric": self.target.metric, "keep": self.target.keep,
+            "scope": options.scope, "floor": options.floor, "round_to": options.round_to,
+            "allow_width": options.allow_width, "align_groups": options.align_groups, "combine": options.combine,
+            "normalise": options.normalise, **self.schedule, "seed": self.seed, "compressor": compressor.__version__,
+        }  # fmt: skip
+
+    def _options(self) -> Options:
+        if self.options.normalise is not None:
+            return self.options
+        return replace(self.options, normalise=not CRITERIA.get(self.criterion).comparable)
+
+    def step(self, current: Loaded, number: int, gone: Sequence[SpaceCut]) -> Step:
+        """See Chooser."""
+        options, last = self._options(), number == len(self.shares)
+        orders = best_orders(current.analysis, gone) if options.align_groups else {}
+        analysis = aligned(current.analysis, orders)
+        cost = CostModel(analysis) if orders else current.cost
+        before = atoms_of_cuts(gone, analysis)
+        scores = scores_without(
+            analysis, before, CRITERIA.get(self.criterion), seed=self.seed, statistics=self.statistics,
+            combine=options.combine,
+        )  # fmt: skip
+        target = self.target if last else Target(self.target.metric, 1 - self.shares[number - 1])
+        selection = select(analysis, cost, scores, target, options, before)
+        new = np.setdiff1d(selection.atoms, before)
+        return Step(
+            share=self.shares[number - 1],
+            cuts=[in_original_positions(c, orders) for c in cuts_of(analysis, new, scores, self.criterion, before)],
+            before=PlanCounts(**vars(selection.before)),
+            after=PlanCounts(**vars(selection.after)),
+        )
+
+
+@dataclass(frozen=True)
+class ByPlan:
+    """Takes what a plan says, in the steps that it says."""
+
+    plan: Plan
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """See Chooser."""
+        if not self.plan.steps:
+            return (1.0 - float(self.plan.made_with.get("keep") or 1.0),)
+        return tuple(step.share for step in self.plan.steps)
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """See Chooser."""
+        return dict(self.plan.made_with)
+
+    def step(self, current: Loaded, number: int, gone: Sequence[SpaceCut]) -> Step:
+        """See Chooser."""
+        if not self.plan.steps:
+            return Step(self.shares[0], self.plan.cuts, self.plan.before, self.plan.after)
+        step = self.plan.steps[number - 1]
+        return Step(step.share, step.cuts, self.plan.before, step.after)
+
+
+def metric_of(made_with: Mapping[str, Any]) -> Metric | None:
+    """What the target counts."""
+    found: Metric | None = made_with.get("metric")
+    return found

@@ -15,10 +15,10 @@ from compressor.graph_copy import copy_graph
 from compressor.model_io import from_proto, read
 from compressor.models.demo import demo_model_path, load_digits
 from compressor.pipeline import compress, replay
-from compressor.recover import check_same_structure
+from compressor.recover import check_same_but_for
 from compressor.verification import opened
 from tests.compressor.cli_models import Cli
-from tests.passes.graphs import model
+from tests.passes.graphs import f32, model
 
 MODEL = demo_model_path(batchnorm=True)
 
@@ -102,15 +102,33 @@ def _size(path: str) -> float:
     return float(Path(path).stat().st_size)
 
 
+BODY = "h = MatMul(x, w)\nz = Add(h, b)\ny = MatMul(z, v)"
+WEIGHTS: dict[str, Any] = {"w": (6, 5), "b": (5,), "v": (5, 4)}
+
+
 @pytest.mark.parametrize(
-    ("body", "weights"),
+    ("body", "weights", "what"),
     [
-        ("h = Relu(x)\ny = MatMul(h, w)", {"w": (6, 5)}),  # another node
-        ("y = MatMul(x, w)", {"w": (6, 4)}),  # another shape
+        ("k = Relu(x)\n" + BODY, WEIGHTS, "inputs, outputs or nodes"),
+        (BODY.replace("Add", "Sub"), WEIGHTS, "node 'z'"),
+        (BODY, {**WEIGHTS, "v": (5, 3)}, "node 'y'"),
+        (BODY, {**WEIGHTS, "v": np.zeros((5, 4), np.float32)}, "node 'y'"),
     ],
 )
-def test_a_result_that_differs_in_more_than_values_is_refused(body: str, weights: dict[str, Any]) -> None:
-    one = from_proto(model("y = MatMul(x, w)", {"w": (6, 5)}))
-    check_same_structure(one, copy_graph(one))
-    with pytest.raises(VerificationError, match="more than stored values"):
-        check_same_structure(one, from_proto(model(body, weights)))
+def test_a_result_that_differs_in_more_than_solved_values_is_refused(
+    body: str, weights: dict[str, Any], what: str
+) -> None:
+    one = from_proto(model(BODY, WEIGHTS))
+    check_same_but_for(one, copy_graph(one), [])
+    with pytest.raises(VerificationError, match=what):
+        check_same_but_for(one, from_proto(model(body, weights)), ["z"])
+
+
+def test_values_of_solved_layers_may_differ() -> None:
+    one = from_proto(model(BODY, WEIGHTS))
+    other = from_proto(model(BODY, {**WEIGHTS, "w": f32(np.zeros((6, 5))), "b": f32(np.ones(5))}))
+    other_v = next(t for node in other.nodes for t in node.inputs if t.name == "v")
+    other_v.values = next(t for node in one.nodes for t in node.inputs if t.name == "v").values
+    check_same_but_for(one, other, ["z"])
+    with pytest.raises(VerificationError, match="node 'h'"):
+        check_same_but_for(one, other, ["y"])

@@ -153,7 +153,7 @@ class _Sums:
 
 def _rows_key(product: Product) -> object:
     """Products with the same key read the same rows."""
-    return product.tensor, product.channel_axis, product.groups, product.window
+    return product.tensor, product.channel_axis, product.groups, product.sliding
 
 
 def _in_memory(analysis: Analysis, products: Sequence[Product]) -> Iterator[list[Product]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product as cartesian
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from compressor.passes.analysis import Analysis, is_float
 from compressor.passes.labels import Labels
+from compressor.passes.recovery.windows import window_of
 from compressor.passes.shape_values import Array
 
 _CONVOLUTIONS = {"Conv", "FusedConv"}
@@ -19,13 +19,11 @@ _MATRICES = {"MatMul", "FusedMatMul", "Gemm"}
 
 
 @dataclass(frozen=True)
-class Window:
-    """How a convolution slides: a number for each spatial axis; ``pads`` holds (before, after) pairs."""
+class Sliding:
+    """How a convolution slides: sizes of its kernel, and the node's attributes, lists as tuples."""
 
     kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
+    attributes: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Product:
         channel_axis: of the activation, counted from the start for convolutions and from the end for matrices.
         in_axis: of the weight, along which channels are summed.
         groups: of a convolution, else 1.
-        window: of a convolution; None for matrices and for a transposed convolution, whose taps count as outputs.
+        sliding: of a convolution; None for matrices and for a transposed convolution, whose taps count as outputs.
     """
 
     node: int
@@ -54,12 +52,12 @@ class Product:
     channel_axis: int
     in_axis: int
     groups: int = 1
-    window: Window | None = None
+    sliding: Sliding | None = None
 
     @property
     def taps(self) -> int:
         """Numbers of a row that come from one channel."""
-        return int(np.prod(self.window.kernel)) if self.window else 1
+        return int(np.prod(self.sliding.kernel)) if self.sliding else 1
 
     def covariance_bytes(self, analysis: Analysis) -> int:
         """Of float64 [groups, numbers of a row, numbers of a row]."""
@@ -68,7 +66,7 @@ class Product:
 
     def matrices(self, values: Array) -> Array:
         """The weight as [groups, outputs, numbers of a row]; a view where possible."""
-        if self.window is not None:  # [O, C/g, k...]
+        if self.sliding is not None:  # [O, C/g, k...]
             return values.reshape(self.groups, values.shape[0] // self.groups, -1)
         if values.ndim > 2:  # transposed convolution, [C, O/g, k...]
             blocks = values.reshape(self.groups, values.shape[0] // self.groups, -1)
@@ -91,8 +89,8 @@ class Product:
             activation: [N, C, ...] for convolutions, [..., C] or [..., C, M] for matrices.
             most: positions of one sample to take at most; None takes all.
         """
-        if self.window is not None:
-            return _windows(activation, self.window, self.groups, most)
+        if self.sliding is not None:
+            return _rows_of_windows(activation, self.sliding, self.groups, most)
         moved = np.moveaxis(activation, self.channel_axis, -1)
         flat = moved.reshape(moved.shape[0], -1, moved.shape[-1]) if moved.ndim > 2 else moved[:, None, :]
         flat = flat[:, _spread(flat.shape[1], most)]
@@ -155,49 +153,20 @@ def _names(node: gs.Node, data: int, weight: int) -> tuple[str, str]:
     return node.inputs[data].name, node.inputs[weight].name
 
 
-def _convolution(analysis: Analysis, number: int, node: gs.Node) -> Product | None:
-    kernel = tuple(int(size) for size in node.inputs[1].shape[2:])
-    shape = analysis.probes[0].shapes.get(node.inputs[0].name)
-    if shape is None:
-        return None
-    ones = [1] * len(kernel)
-    strides = tuple(map(int, node.attrs.get("strides", ones)))
-    dilations = tuple(map(int, node.attrs.get("dilations", ones)))
-    window = Window(kernel, strides, dilations, _pads(node, shape[2:], kernel, strides, dilations))
-    return Product(number, node.name, 0, 1, *_names(node, 0, 1), 1, 1, int(node.attrs.get("group", 1)), window)
+def _convolution(analysis: Analysis, number: int, node: gs.Node) -> Product:
+    attributes = tuple((key, tuple(v) if isinstance(v, list) else v) for key, v in sorted(node.attrs.items()))
+    sliding = Sliding(tuple(int(size) for size in node.inputs[1].shape[2:]), attributes)
+    return Product(number, node.name, 0, 1, *_names(node, 0, 1), 1, 1, int(node.attrs.get("group", 1)), sliding)
 
 
-def _pads(
-    node: gs.Node, sizes: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
-) -> tuple[tuple[int, int], ...]:
-    how = node.attrs.get("auto_pad", "NOTSET")
-    if how not in ("SAME_UPPER", "SAME_LOWER"):
-        flat = [0] * (2 * len(kernel)) if how == "VALID" else node.attrs.get("pads", [0] * (2 * len(kernel)))
-        return tuple((int(flat[i]), int(flat[i + len(kernel)])) for i in range(len(kernel)))
-    found = []
-    for size, width, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
-        total = max(0, (-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size)
-        small = total // 2
-        found.append((small, total - small) if how == "SAME_UPPER" else (total - small, small))
-    return tuple(found)
-
-
-def _windows(x: Array, window: Window, groups: int, most: int | None) -> Array:
+def _rows_of_windows(x: Array, sliding: Sliding, groups: int, most: int | None) -> Array:
     """[groups, N * positions, C/g * taps]; only the positions taken are ever copied."""
-    padded = np.pad(x, [(0, 0), (0, 0), *window.pads])
+    window = window_of(dict(sliding.attributes), x.shape, sliding.kernel)
     spans = [(k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)]
-    counts = [(n - s) // t + 1 for n, s, t in zip(padded.shape[2:], spans, window.strides, strict=True)]
-    chosen = np.unravel_index(_spread(int(np.prod(counts)), most), counts)
-    starts = [index * stride for index, stride in zip(chosen, window.strides, strict=True)]
-    taps = list(cartesian(*(range(size) for size in window.kernel)))
-    columns: list[NDArray[np.float32]] = []
-    for tap in taps:
-        at: list[Any] = [s + t * d for s, t, d in zip(starts, tap, window.dilations, strict=True)]
-        columns.append(padded[(slice(None), slice(None), *at)])  # [N, C, positions]
-    rows = np.stack(columns, axis=-1)  # [N, C, positions, taps]
-    count, channels, positions, width = rows.shape
-    grouped = rows.reshape(count, groups, channels // groups, positions, width).transpose(1, 0, 3, 2, 4)
-    return grouped.reshape(groups, count * positions, -1)
+    sizes = [n + low + high for n, (low, high) in zip(x.shape[2:], window.pads, strict=True)]
+    positions = int(np.prod([(n - s) // t + 1 for n, s, t in zip(sizes, spans, window.strides, strict=True)]))
+    chosen = (np.arange(len(x))[:, None] * positions + _spread(positions, most)).reshape(-1)
+    return window.rows(x, chosen).reshape(chosen.size, groups, -1).transpose(1, 0, 2)
 
 
 def _spread(count: int, most: int | None) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from tests.benchmarks.criteria import run as run_criteria
 from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.peers import run as run_peers
@@ -16,14 +17,16 @@ from tests.benchmarks.report import load_average, save
 from tests.benchmarks.resnet20 import run as run_resnet20
 from tests.benchmarks.scale import run as run_scale
 from tests.benchmarks.scale import run_big
+from tests.benchmarks.sparsity import run as run_sparsity
 from tests.benchmarks.speed import run as run_speed
 from tests.benchmarks.step_speed import run as run_step_speed
 
 BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
+    "criteria": run_criteria, "sparsity": run_sparsity,
 }  # fmt: skip
-ON_REQUEST = {"scale7b", "finetune_resnet20"}  # 23 GB of disk; minutes of training
+ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria"}  # 23 GB of disk; minutes of training; half an hour
 
 
 def main() -> int:

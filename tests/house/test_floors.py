@@ -79,6 +79,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.rewrite_rules": Floor.GROUND,
     "compressor.passes.shape_patch": Floor.GROUND,
     "compressor.passes.analysis": Floor.ANALYSIS,
+    "compressor.passes.attention_ops": Floor.ANALYSIS,
     "compressor.passes.axis_table": Floor.ANALYSIS,
     "compressor.passes.cost": Floor.ANALYSIS,
     "compressor.passes.describe": Floor.ANALYSIS,
@@ -105,6 +106,8 @@ FLOORS: dict[str, Floor] = {
     "compressor.finetuning": Floor.PIPELINE,
     "compressor.loaded": Floor.PIPELINE,
     "compressor.pipeline": Floor.PIPELINE,
+    "compressor.auto_schedule": Floor.PIPELINE,
+    "compressor.scheduling": Floor.PIPELINE,
     "compressor.choosing": Floor.PIPELINE,
     "compressor.job": Floor.PIPELINE,
     "compressor.steps": Floor.PIPELINE,
@@ -132,6 +135,8 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.masking": Floor.REWRITE,
     "compressor.passes.put_back": Floor.REWRITE,
     "compressor.passes.rewrite": Floor.REWRITE,
+    "compressor.passes.recovery": Floor.ANALYSIS,
+    "compressor.passes.recovery.windows": Floor.ANALYSIS,
     "compressor.passes.recovery*": Floor.REWRITE,
 }
 

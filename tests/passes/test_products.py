@@ -46,7 +46,7 @@ def test_rows_times_matrices_are_what_the_op_computes(body: str, shape: tuple[in
     rows = product.rows(data)
     found = rows @ product.matrices(analysis.graph.tensors()["w"].values).transpose(0, 2, 1)  # [g, rows, O/g]
     flat = found.transpose(1, 0, 2).reshape(found.shape[1], -1)
-    if product.window is not None:
+    if product.sliding is not None:
         expected = np.moveaxis(expected, 1, -1)
     elif product.data == 1:
         expected = expected.swapaxes(-1, -2)

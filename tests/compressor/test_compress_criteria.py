@@ -84,3 +84,10 @@ def test_a_global_ranking_may_take_scores_as_they_are(tmp_path: Path) -> None:
         kept[normalise] = [int(size) for size in read(tmp_path / "o.onnx").tensors()["v"].shape]
     assert kept[False] == [2, 12]
     assert min(kept[True]) > 4
+
+
+def test_the_help_names_every_criterion(cli: Cli) -> None:
+    text = " ".join(cli.ok("compress", "--help").split())
+    for name, criterion in CRITERIA.items():
+        listed = text.partition("from --data:")[2] if criterion.needs else text.partition("From weights:")[2]
+        assert f" {name}" in listed

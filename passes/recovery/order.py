@@ -11,6 +11,8 @@ from compressor.graph_copy import subgraphs_of
 from compressor.passes.nested import all_nodes
 from compressor.passes.recovery.batch_norm import is_stored_norm
 
+_RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")  # numbers stay, in their order
+
 
 @dataclass(frozen=True)
 class Residual:
@@ -28,17 +30,19 @@ class Residual:
 
 
 def residual_of(output: str, readers: Mapping[str, Sequence[gs.Node]], results: set[str]) -> Residual | None:
-    """The sum that the tensor ``output`` goes into, straight or through a batch normalisation; None without."""
+    """The sum that the tensor ``output`` goes into, straight, reshaped or batch-normalised; None without."""
     norm = None
-    for _ in range(2):
+    while True:
         following = readers.get(output, ())
         if output in results or len(following) != 1:
             return None
         (node,) = following
-        if norm is None and is_stored_norm(node) and node.inputs[0].name == output:
+        if node.op in _RESHAPES and norm is None and node.inputs[0].name == output:
+            output = node.outputs[0].name
+        elif norm is None and is_stored_norm(node) and node.inputs[0].name == output:
             norm, output = node, node.outputs[0].name
-            continue
-        break
+        else:
+            break
     if node.op != "Add" or node.domain not in ("", "ai.onnx", None):
         return None
     others = [tensor for tensor in node.inputs if tensor.name != output]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,7 +49,7 @@ def find_tasks(graph: gs.Graph, analysis: Analysis, removal: Removal, widest: in
     for layer in layers:
         old = originals.get(str(layer.node.outputs[0].name))
         residual = residual_of(layer.output, readers, results)
-        if residual is not None and not _same_shape(analysis, layer.output, residual):
+        if residual is not None and not _same_size(analysis, layer.output, residual):
             residual = None
         touched = layer.output in perturbed or (residual is not None and residual.other in perturbed)
         if touched and old is not None and layer.output in removal.state.tensors:
@@ -65,9 +66,13 @@ def find_tasks(graph: gs.Graph, analysis: Analysis, removal: Removal, widest: in
     return sorted(tasks.values(), key=lambda task: order[task.output]), skipped
 
 
-def _same_shape(analysis: Analysis, output: str, residual: Residual) -> bool:
+def _same_size(analysis: Analysis, output: str, residual: Residual) -> bool:
     shapes = analysis.probes[0].shapes
-    return output in shapes and shapes[output] == shapes.get(residual.total)
+    total, other = shapes.get(residual.total), shapes.get(residual.other)
+    if output not in shapes or total is None or total != other:
+        return False
+    plain = shapes[output] == total
+    return plain if residual.norm is not None else math.prod(shapes[output]) == math.prod(total)
 
 
 def _fold(layer: Layer, old: gs.Node, analysis: Analysis, removal: Removal, widest: int) -> ChannelFold | None:

@@ -104,7 +104,7 @@ class Waves:
         if not compensated or residual is None:
             return plain
         lacking = np.asarray(self._kept(residual.total, want[residual.total]), np.float64) - have[residual.other]
-        return lacking if residual.norm is None else _before_norm(residual.norm, lacking, plain)
+        return lacking.reshape(plain.shape) if residual.norm is None else _before_norm(residual.norm, lacking, plain)
 
     def _original(self, task: Task, want: Values) -> Array | None:
         if task.norm is not None:

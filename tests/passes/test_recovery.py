@@ -14,7 +14,7 @@ from compressor.passes.recovery.batch_norm import BatchNormFit
 from compressor.passes.recovery.recover import Recovery, recover
 from compressor.passes.rewrite import removal_of, remove_atoms
 from compressor.verification import opened
-from tests.passes.graphs import Atoms, f32, model, removals
+from tests.passes.graphs import Atoms, f32, i64, model, removals
 
 RNG = np.random.default_rng(3)
 IMAGES = "float[N, 3, 8, 8] x"
@@ -223,6 +223,29 @@ def test_convolutions_before_batch_norms_make_up_for_the_sum_behind_them() -> No
     atoms = next(iter(removals(analysis)))
     result = _recovered(analysis, atoms, _chunks((16, 3, 8, 8)))
     assert [(outcome.layer, outcome.compensated) for outcome in result.outcomes] == COMPENSATED
+    assert result.output_after < 0.5 * result.output_before
+
+
+def test_a_sum_behind_a_reshape_is_made_up_for_too() -> None:
+    body = """
+    c = MatMul(x, w0)
+    r = Relu(c)
+    d = MatMul(r, w1)
+    e = Relu(d)
+    flat = Reshape(e, two)
+    f = Gemm(flat, w2, b2)
+    back = Reshape(f, three)
+    s = Add(r, back)
+    y = MatMul(s, w3)
+    """
+    weights: dict[str, Any] = {
+        "w0": (6, 12), "w1": (12, 10), "w2": (10, 12), "b2": (12,), "w3": (12, 4),
+        "two": i64([-1, 10]), "three": i64([-1, 5, 12]),
+    }  # fmt: skip
+    analysis = analyse(from_proto(model(body, weights, inputs="float[N, 5, 6] x")))
+    atoms = next(iter(removals(analysis, shares=(0.3,))))
+    result = _recovered(analysis, atoms, _chunks((16, 5, 6)))
+    assert ("f", True) in [(outcome.layer, outcome.compensated) for outcome in result.outcomes]
     assert result.output_after < 0.5 * result.output_before
 
 

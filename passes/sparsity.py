@@ -18,6 +18,7 @@ from compressor.errors import GraphError, NothingToPruneError, UsageError
 from compressor.graph_copy import copy_graph
 from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
+from compressor.passes.criteria.lamp import share_of_survivors
 from compressor.passes.nested import all_nodes
 from compressor.passes.products import Product, products_of
 from compressor.passes.scores import needs_data
@@ -114,8 +115,8 @@ def find_masks(
     """The weights that stay.
 
     Args:
-        scope: "tensor" takes the share of every weight tensor; "global" ranks the weights of all together, each score
-            divided by the root mean square of its tensor. N:M is the same in both.
+        scope: "tensor" takes the share of every weight tensor; "global" ranks the weights of all together by LAMP
+            (arXiv:2010.07611): score^2 over the sum of those in its tensor that are not smaller. N:M has no scope.
 
     Raises:
         UsageError: the criterion needs data and there is none.
@@ -132,7 +133,7 @@ def find_masks(
         return Masks(kept, whole)
     if scope == "tensor":
         return Masks({name: _largest([values], pattern.share)[0] for name, values in scores.items()}, whole)
-    levelled = [values / (np.sqrt(np.mean(np.square(values))) or 1.0) for values in scores.values()]
+    levelled = [_lamp(values) for values in scores.values()]
     return Masks(dict(zip(scores, _largest(levelled, pattern.share), strict=True)), whole)
 
 
@@ -178,6 +179,10 @@ def _scores(
         scores[product.initializer] = ranked if known is None else np.maximum(known, ranked)
         first.setdefault(product.initializer, product)
     return scores, whole, first
+
+
+def _lamp(scores: Array) -> Array:
+    return share_of_survivors(np.square(scores.reshape(-1), dtype=np.float64)).reshape(scores.shape)
 
 
 def _largest(scores: list[Array], share: float) -> list[KeepMask]:

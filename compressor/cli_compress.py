@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compressor import cli_schedule as schedules
 from compressor import cli_training as options
 from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
 from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
@@ -64,6 +65,14 @@ def compress(
     no_align_groups: Annotated[
         bool, typer.Option("--no-align-groups", help="Same positions in every group of a grouped convolution.")
     ] = False,
+    schedule: schedules.ScheduleOption = None,
+    steps: schedules.StepsOption = None,
+    rate: schedules.StepRateOption = None,
+    first: schedules.FirstOption = None,
+    tail: schedules.TailOption = None,
+    base: schedules.BaseOption = None,
+    shares: schedules.SharesOption = None,
+    trials: schedules.TrialsOption = None,
     seed: SeedOption = 0,
     plan: Annotated[Path | None, typer.Option("--plan", metavar="PATH", help="Save the plan there too.")] = None,
     replay: Annotated[
@@ -91,6 +100,7 @@ def compress(
     original_lr: options.OriginalRateOption = None,
     clip: options.ClipOption = None,
     patience: options.PatienceOption = None,
+    tail_patience: options.TailPatienceOption = None,
     monitor: options.MonitorOption = None,
     distill: options.DistillOption = False,
     distill_share: options.ShareOption = None,
@@ -113,13 +123,15 @@ def compress(
         given["allow_width"] = True
     if no_align_groups:
         given["align_groups"] = False
+    settings = {"steps": steps, "rate": rate, "first": first, "of": tail, "base": base}
     if replay is not None:
-        _refuse_with_replay({**targets, **given, "plan": plan})
+        named = {"schedule": schedule, "shares": shares, "trials": trials, **settings, "tail": settings.pop("of")}
+        _refuse_with_replay({**targets, **given, **named, "plan": plan})
     wish = options.TrainingOptions(
         data=data, finetune=finetune, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
-        lr=lr, original_lr=original_lr, clip=clip, patience=patience, monitor=monitor, distill=distill,
-        distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,
-        device=device, checkpoints=checkpoints,
+        lr=lr, original_lr=original_lr, clip=clip, patience=patience, tail_patience=tail_patience, monitor=monitor,
+        distill=distill, distill_share=distill_share, distill_features=distill_features, validation=validation,
+        pixels=pixels, device=device, checkpoints=checkpoints,
     ).wish(output, optional=True)  # fmt: skip
     after: dict[str, Any] = {
         "data": data, "recover": recover, "pixels": pixels, "finetune": wish, "evaluate": options.evaluation(evaluate)
@@ -137,6 +149,7 @@ def compress(
             common = {
                 "seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after
             }  # fmt: skip
+            common["schedule"] = schedules.scheduling(schedule, settings, shares, trials)
             result = _choose_and_cut(model, output, {**targets, **common}, given)
     _finish(result, output, as_json)
 

@@ -55,11 +55,32 @@ def compression_tables(result: Compression) -> list[RenderableType]:
     if result.recovery is not None:
         lines.insert(1, recovery_line(result.recovery))
     if result.training is not None or result.evaluation is not None:
-        lines[-2:-2] = training_lines(result.training, result.evaluation)
+        shown = {**result.training, "history": []} if result.training and result.steps else result.training
+        lines[-2:-2] = training_lines(shown, result.evaluation)
+    if result.steps:
+        lines.insert(0, steps_table(result.steps))
     if result.plan is not None:
         lines.append(line(f"plan: {result.plan}"))
     lines += [line(f"note: {advice}", "yellow") for advice in result.advice]
     return [line(title, "bold"), table(("", "before", "after", "ratio"), rows), *lines]
+
+
+def steps_table(steps: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each step of a schedule: what was to be gone and is, of the original."""
+    rows = [
+        [
+            str(step["step"]),
+            f"{step['target_share']:.3f}",
+            f"{step['reached_share']:.3f}",
+            f"{step['after']['params']:,}",
+            str(step["epochs"]),
+            *(_number((step["validation"] or {}).get(key)) for key in ("loss", "accuracy")),
+            seconds(step["seconds"]),
+        ]
+        for step in steps
+    ]
+    columns = ("step", "to go", "gone", "parameters", "epochs", "validation loss", "validation accuracy", "time")
+    return table(columns, rows)
 
 
 def recovery_line(recovery: Mapping[str, Any]) -> Text:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compressor.finetuning import Finetuning
     from compressor.user_evaluation import Evaluate
 
-_CHECKPOINTS = "step-*.pt"
+_CHECKPOINTS = ("step-*.pt", "step-*.json", "step-*.onnx", "step-*.onnx.data")
 
 DataOption: TypeAlias = Annotated[
     str | None,
@@ -48,6 +48,12 @@ OriginalRateOption: TypeAlias = Annotated[
 ClipOption: TypeAlias = Annotated[float | None, typer.Option("--clip", help="Largest norm of a gradient.")]
 PatienceOption: TypeAlias = Annotated[
     int | None, typer.Option("--patience", help="Stop after so many epochs without improvement.")
+]
+TailPatienceOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--tail-patience", help="The same from a schedule's second step on.", show_default="--patience; hybrid: a third"
+    ),
 ]
 MonitorOption: TypeAlias = Annotated[
     str | None, typer.Option("--monitor", help="What is best: validation loss or accuracy.", show_default="loss")
@@ -99,6 +105,7 @@ class TrainingOptions:
     pixels: str | None
     device: str | None
     checkpoints: Path | None
+    tail_patience: int | None = None
 
     def wish(self, output: Path, *, optional: bool = False) -> Finetuning | None:
         """What to train with; None where neither data nor a function was given.
@@ -166,7 +173,7 @@ class TrainingOptions:
         given: dict[str, Any] = {
             "seconds": seconds, "batch_size": self.batch_size, "optimizer": self.optimizer, "learning_rate": self.lr,
             "original_learning_rate": self.original_lr, "clip_norm": self.clip, "patience": self.patience,
-            "monitor": self.monitor, "epochs": self.epochs,
+            "tail_patience": self.tail_patience, "monitor": self.monitor, "epochs": self.epochs,
         }  # fmt: skip
         given = {name: value for name, value in given.items() if value is not None}
         if seconds is not None and self.epochs is None:
@@ -181,7 +188,7 @@ def checkpoints_named(wish: Finetuning | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         folder = None if wish is None or wish.checkpoints is None else Path(wish.checkpoints)
-        if folder is not None and any(folder.glob(_CHECKPOINTS)):
+        if folder is not None and any(any(folder.glob(pattern)) for pattern in _CHECKPOINTS):
             OUTCOME.written.append(f"{folder} (the same command goes on from there)")
         raise
 
@@ -194,8 +201,9 @@ def default_checkpoints(output: Path) -> Path:
 def forget_checkpoints(output: Path) -> None:
     """Remove the default folder's: the result is written. One that the user named stays."""
     folder = default_checkpoints(output)
-    for path in folder.glob(_CHECKPOINTS):
-        path.unlink(missing_ok=True)
+    for pattern in _CHECKPOINTS:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it never was, or holds something of the user's
         folder.rmdir()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compressor.advice import advice
+from compressor.auto_schedule import decide
 from compressor.backends.fingerprint import fingerprint
 from compressor.choosing import ByCriterion, ByPlan, Chooser
 from compressor.data_use import data_of, recovering, statistics
@@ -21,6 +23,7 @@ from compressor.passes.scores import CRITERIA, needs_data
 from compressor.passes.selection import Options, Target
 from compressor.proof import Progress, silent
 from compressor.results import Compression, Counts
+from compressor.scheduling import AUTO, Scheduling, as_scheduling
 from compressor.step_record import training_of_all
 from compressor.steps import carry_out_steps
 from compressor.targets import PathLike, check_paths, spare
@@ -40,6 +43,8 @@ def compress(
     macs: float | None = None,
     criterion: str = "l1",
     options: Options | None = None,
+    schedule: str | Scheduling = "one-shot",
+    steps: int | None = None,
     seed: int = 0,
     verify: bool = True,
     plan_path: PathLike | None = None,
@@ -59,6 +64,9 @@ def compress(
         channels, params, macs: exactly one: the share to keep, between 0 and 1.
         criterion: a registered criterion: "l1", "obs" and so on; `compressor compress --help` lists them.
         options: scope, rounding and whether widths may be cut.
+        schedule: in how many cuts, with recovery or training after each: "one-shot", "geometric", "hybrid" and so on,
+            "auto", or a ``Scheduling`` with all its settings. Every step scores anew what training left.
+        steps: of the schedule.
         seed: of random scores and of the verification's inputs.
         verify: prove that pruned equals masked before anything is written.
         plan_path: where to save the plan as well; it holds what was cut, not what was trained.
@@ -77,11 +85,14 @@ def compress(
     """
     target = _target(channels, params, macs)
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
-    wish = as_finetuning(finetune)
+    asked = as_scheduling(schedule, steps)
+    wish = asked.patient(as_finetuning(finetune))
     source = data_of(data, samples, pixels, wish)
     criteria_see = statistics(source, seed)
     if needs and criteria_see is None:
         raise needs_data(criterion, needs)
+    if asked.name != AUTO:
+        asked.shares(1 - target.keep)  # settings that do not fit are said before any work
     check_paths(model, output, plan_path)
     job = Job(
         Path(output), plan_path, verify, seed, progress, wish, evaluate, recovering(source, recover, wish)
@@ -91,7 +102,10 @@ def compress(
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,))
-    return _carry_out(loaded, chooser, job)
+    decision = decide(asked, loaded, chooser, job)
+    chosen = decision.schedule
+    chooser = replace(chooser, shares=chosen.shares(1 - target.keep), schedule=chosen.for_plan())
+    return _carry_out(loaded, chooser, replace(job, finetune=chosen.patient(wish)), decision.notes)
 
 
 def replay(

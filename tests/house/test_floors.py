@@ -122,6 +122,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.results": Floor.PIPELINE,
     "compressor.rounding": Floor.PIPELINE,
     "compressor.sparsifying": Floor.PIPELINE,
+    "compressor.study*": Floor.PIPELINE,
     "compressor.targets": Floor.PIPELINE,
     "compressor.training*": Floor.PIPELINE,
     "compressor.user_evaluation": Floor.PIPELINE,

@@ -72,8 +72,8 @@ def initializers(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 def largest_worth(path: Path, metric: str) -> int:
     """What removing the most expensive atom of all saves."""
     loaded = load_model(path)
-    whole = getattr(loaded.cost.cost(np.zeros(0, np.int64)), metric)
-    return max(whole - getattr(loaded.cost.cost(s.atoms[:1]), metric) for s in loaded.analysis.spaces) + 1
+    whole = int(getattr(loaded.cost.cost(np.zeros(0, np.int64)), metric))
+    return max(whole - int(getattr(loaded.cost.cost(s.atoms[:1]), metric)) for s in loaded.analysis.spaces) + 1
 
 
 @pytest.mark.parametrize("metric", ["params", "macs", "channels"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,9 +34,9 @@ class Availability:
     Attributes:
         usable: True when ``open`` is expected to work.
         version: version of the runtime, None when it is not installed.
-        device: what it runs on, in words ("CPU").
+        device: what it runs on, in words ("CPU", the name of a GPU).
         reason: why it is not usable, None when it is.
-        install: a shell line that would make it usable, None when nothing needs installing.
+        install: a shell line that would make it usable, None when installing does not help (no such device).
     """
 
     usable: bool
@@ -66,13 +66,15 @@ class Session(ABC):
         inputs: the inputs that must be fed.
         output_names: graph outputs in order, then the extra outputs asked for.
         provider: the execution provider that really runs it, as the runtime names it.
-        threads: threads that compute one operator.
+        threads: threads that compute one operator (on the host, where a device computes).
+        timed: what ``time_ns`` measures, in words.
     """
 
     inputs: list[InputSpec]
     output_names: list[str]
     provider: str
     threads: int
+    timed: str = "whole runs, inputs and outputs in host memory"
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -80,7 +82,10 @@ class Session(ABC):
 
     @abstractmethod
     def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
-        """Wall-clock nanoseconds of each of ``repeats`` consecutive runs; feeds are bound once, outside the clock."""
+        """Nanoseconds of each of ``repeats`` consecutive runs, each finished before the next one starts.
+
+        Feeds are bound once, outside the clock; a session with a device of its own leaves them and the outputs there.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -115,9 +120,13 @@ class Session(ABC):
 
 
 class Backend(ABC):
-    """A runtime."""
+    """A runtime on one device."""
 
     name: str
+
+    def on_device(self, index: int) -> Self:
+        """This runtime on the device with this number, counted from 0; UsageError where there is no choice."""
+        raise UsageError(f"{self.name} has no choice of devices", fix=f"Ask for {self.name}, without :{index}.")
 
     @abstractmethod
     def probe(self) -> Availability:
@@ -146,12 +155,33 @@ class Backend(ABC):
         """
 
 
-BACKENDS: Registry[type[Backend]] = Registry("backend", "compressor.backends")
+# What is registered is called without arguments: a class, or a factory.
+BACKENDS: Registry[Callable[[], Backend]] = Registry("backend", "compressor.backends")
 
 
 def get_backend(name: str) -> Backend:
-    """A fresh instance of the backend called ``name``; an unknown name raises RegistryError with the known ones."""
-    return BACKENDS.get(name)()
+    """A fresh instance of the backend called ``name``, which may end in the number of a device ("torch-cuda:1").
+
+    Raises:
+        RegistryError: unknown; says the known names.
+        UsageError: what follows the colon is no number, or the backend has no choice of devices.
+    """
+    kind, colon, index = name.partition(":")
+    backend = BACKENDS.get(kind)()
+    if not colon:
+        return backend
+    if not (index.isascii() and index.isdecimal()):
+        raise UsageError(f"{name!r} does not end in the number of a device", fix=f"Write for example {kind}:0.")
+    return backend.on_device(int(index))
+
+
+def require_usable(backend: Backend) -> Availability:
+    """What ``probe`` says, or BackendError with the reason and the install line where the backend is not usable."""
+    found = backend.probe()
+    if not found.usable:
+        fix = f"Run: {found.install}" if found.install else "`compressor doctor` lists what works here."
+        raise BackendError(str(found.reason), where=backend.name, fix=fix)
+    return found
 
 
 def open_model(model: ModelSource, *, backend: str = "onnxruntime-cpu", **options: Any) -> Session:

@@ -59,6 +59,7 @@ class Comparison:
         backend: name of the backend.
         provider: execution provider that really ran the models.
         threads: threads per operator.
+        timed: what a time covers, in words.
         processes: measuring processes.
         blocks: blocks in each process that the ratios rest on.
         timings: by label.
@@ -74,6 +75,7 @@ class Comparison:
     backend: str
     provider: str
     threads: int
+    timed: str
     processes: int
     blocks: int
     timings: dict[str, Timing]
@@ -96,6 +98,7 @@ class Comparison:
             "backend": self.backend,
             "provider": self.provider,
             "threads": self.threads,
+            "timed": self.timed,
             "processes": self.processes,
             "blocks": self.blocks,
             "noise": self.noise.to_json(),
@@ -129,6 +132,7 @@ def summarize(
         backend=backend,
         provider=collected[0].providers[baseline],
         threads=collected[0].threads[baseline],
+        timed=collected[0].timed[baseline],
         processes=rows,
         blocks=columns,
         timings={label: _timing(samples[label], float(np.median(medians[label]))) for label in [baseline, *others]},

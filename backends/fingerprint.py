@@ -7,15 +7,18 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import compressor
 from compressor.backends.base import available_cpus
 
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "torch", "scipy")
+LIBRARIES = (
+    "numpy", "onnx", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-openvino",
+    "onnxruntime-qnn", "openvino", "tensorrt", "torch", "triton", "scipy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Fingerprint:
         os: system, release and machine type.
         python: version of the interpreter.
         libraries: versions of those installed.
+        runtime: what ran the models: "backend", "provider", "version", "device"; empty where nothing was run.
     """
 
     cpu_model: str
@@ -41,6 +45,7 @@ class Fingerprint:
     os: str
     python: str
     libraries: dict[str, str]
+    runtime: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values, and their digest."""
@@ -52,8 +57,10 @@ class Fingerprint:
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def fingerprint(root: Path = Path("/"), libraries: Iterable[str] = LIBRARIES) -> Fingerprint:
-    """Read it off this machine; ``root`` is where proc and sys are looked for."""
+def fingerprint(
+    root: Path = Path("/"), libraries: Iterable[str] = LIBRARIES, runtime: Mapping[str, str] | None = None
+) -> Fingerprint:
+    """Read it off this machine; ``root`` is where proc and sys are looked for, ``runtime`` what ran the models."""
     return Fingerprint(
         cpu_model=cpu_model(root),
         cpus=os.cpu_count() or 1,
@@ -66,6 +73,7 @@ def fingerprint(root: Path = Path("/"), libraries: Iterable[str] = LIBRARIES) ->
             "compressor": compressor.__version__,
             **{name: version for name in libraries if (version := _version(name)) is not None},
         },
+        runtime=dict(runtime or {}),
     )
 
 

@@ -49,13 +49,16 @@ def numpy_type(ort_type: str, name: str) -> np.dtype[Any]:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(onnx_type(ort_type, name)))
 
 
-def to_ort(array: Array, element_type: int) -> Any:
-    """``array`` as an OrtValue that shares its memory where the layout allows."""
+def to_ort(array: Array, element_type: int, memory: str = "cpu", device: int = 0) -> Any:
+    """``array`` as an OrtValue: in host memory it shares the array's where the layout allows, elsewhere it is a copy.
+
+    Values that NumPy has no type for stay in host memory: ONNX Runtime copies them when it runs.
+    """
     from onnxruntime import OrtValue
 
     array = np.ascontiguousarray(array).reshape(array.shape)  # ascontiguousarray makes scalars 1-D
     if array.dtype.isbuiltin == 1:
-        return OrtValue.ortvalue_from_numpy(array)
+        return OrtValue.ortvalue_from_numpy(array, memory, device)
     carrier = array.view(np.dtype(f"u{array.dtype.itemsize}"))
     return OrtValue.ortvalue_from_numpy_with_onnx_type(carrier, element_type)
 

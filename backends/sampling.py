@@ -64,6 +64,7 @@ class ProcessSamples:
         unstable: models that never got there.
         providers: the provider that really ran each model.
         threads: threads that each model ran on.
+        timed: what a time covers, by model (``Session.timed``).
     """
 
     runs_ns: dict[str, list[list[int]]] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class ProcessSamples:
     unstable: list[str] = field(default_factory=list)
     providers: dict[str, str] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
+    timed: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -83,6 +85,7 @@ def sample(sessions: Mapping[str, Session], feeds: Mapping[str, Array], sampling
         runs_ns={name: [] for name in sessions},
         providers={name: session.provider for name, session in sessions.items()},
         threads={name: session.threads for name, session in sessions.items()},
+        timed={name: session.timed for name, session in sessions.items()},
     )
     run_ns = {}
     for name, session in sessions.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compressor.backends import feed_files
-from compressor.backends.base import Array, ModelSource, Session, get_backend, model_path, thread_count
+from compressor.backends.base import Array, ModelSource, Session, get_backend, model_path, require_usable, thread_count
 from compressor.backends.comparison import AGAIN, Comparison, summarize
 from compressor.backends.fingerprint import configuration_warnings, fingerprint
 from compressor.backends.load import CpuUse, disturbance
@@ -59,9 +59,7 @@ def compare(
         ModelFileError: a path to no file.
     """
     _check(models, processes)
-    available = get_backend(backend).probe()
-    if not available.usable:
-        raise BackendError(str(available.reason), where=backend, fix=f"Run: {available.install}")
+    available = require_usable(get_backend(backend))
     base = Sampling(blocks, min_time_s / processes, max_time_s / processes, seed)
     before, collected = CpuUse.now(), []
     with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
@@ -73,7 +71,8 @@ def compare(
             collected.append(run_worker({**job, "sampling": sampling}))
             if progress is not None:
                 progress(number + 1, processes)
-    return _summary(collected, backend, seed, disturbance(before, CpuUse.now()))
+    runtime = {"backend": backend, "version": str(available.version), "device": available.device}
+    return _summary(collected, runtime, seed, disturbance(before, CpuUse.now()))
 
 
 def compare_here(
@@ -103,7 +102,7 @@ def compare_here(
     with contextlib.ExitStack() as stack:
         sessions = {label: stack.enter_context(opener()) for label, opener in _with_again(openers).items()}
         samples = sample(sessions, feeds, sampling)
-    return _summary([samples], backend, seed, disturbance(before, CpuUse.now()))
+    return _summary([samples], {"backend": backend}, seed, disturbance(before, CpuUse.now()))
 
 
 def _check(models: Mapping[str, Any], processes: int) -> None:
@@ -135,7 +134,10 @@ def _files(models: Mapping[str, ModelSource], folder: Path) -> dict[str, str]:
     return paths
 
 
-def _summary(collected: list[ProcessSamples], backend: str, seed: int, disturbances: list[str]) -> Comparison:
+def _summary(
+    collected: list[ProcessSamples], runtime: dict[str, str], seed: int, disturbances: list[str]
+) -> Comparison:
+    backend = runtime["backend"]
     providers = {provider for process in collected for provider in process.providers.values()}
     if len(providers) != 1:
         raise BackendError(f"the models ran on different providers: {sorted(providers)}", where=backend)
@@ -145,5 +147,5 @@ def _summary(collected: list[ProcessSamples], backend: str, seed: int, disturban
         backend=backend,
         seed=seed,
         warnings=[*configuration_warnings(threads), *disturbances],
-        fingerprint=fingerprint().to_json(),
+        fingerprint=fingerprint(runtime={**runtime, "provider": providers.pop()}).to_json(),
     )

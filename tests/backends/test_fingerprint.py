@@ -39,6 +39,9 @@ def test_this_machine() -> None:
     assert found.libraries["numpy"] == np.__version__
     assert json.loads(json.dumps(found.to_json()))["digest"] == fingerprint().digest()
     assert fingerprint(libraries=()).digest() != found.digest()
+    elsewhere = fingerprint(runtime={"backend": "onnxruntime-cuda", "device": "a GPU"})
+    assert elsewhere.digest() != found.digest()
+    assert elsewhere.to_json()["runtime"]["device"] == "a GPU"
 
 
 def test_cpu_model_has_the_codes_that_clouds_hide_in_the_name(tmp_path: Path) -> None:

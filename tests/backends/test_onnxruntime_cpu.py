@@ -14,8 +14,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from compressor.backends.base import Array, available_cpus, get_backend
-from compressor.backends.onnxruntime_cpu import OnnxRuntimeCpu, OnnxRuntimeSession
+from compressor.backends.onnxruntime_cpu import OnnxRuntimeCpu
 from compressor.backends.ort_model import prepare
+from compressor.backends.ort_session import OnnxRuntimeSession
 from compressor.errors import BackendError, UsageError
 from tests.backends.small_models import chain, chain_reference, model, value
 

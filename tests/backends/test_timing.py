@@ -51,6 +51,9 @@ def test_half_the_nodes_take_half_the_time(tmp_path: Path) -> None:
     assert (found.processes, found.blocks) == (2, 5)
     assert seen == [(1, 2), (2, 2)]
     assert found.noise_floor < 0.03
+    assert found.timed == "whole runs, inputs and outputs in host memory"
+    runtime = {"backend": "null", "provider": "null", "version": onnx.__version__, "device": "none (a fake for tests)"}
+    assert found.fingerprint["runtime"] == runtime
 
 
 def test_json_keeps_the_raw_samples_and_the_fingerprint() -> None:

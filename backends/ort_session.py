@@ -1,0 +1,147 @@
+"""A session of ONNX Runtime on one execution provider: fixed threads, values bound outside the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from compressor.backends import ort_values
+from compressor.backends.base import Array, InputSpec, Session
+from compressor.backends.clock import time_calls
+from compressor.backends.ort_assignment import RECORD, check_assignment
+from compressor.backends.ort_model import OrtModel
+from compressor.backends.ort_plugin import plugin_devices
+from compressor.backends.ort_provider import CPU, CPU_PROVIDER, OrtProvider, Request
+from compressor.errors import BackendError
+
+
+class OnnxRuntimeSession(Session):
+    """An InferenceSession that runs wholly on the provider asked for.
+
+    Args:
+        model: see ``ort_model.prepare``.
+        threads: threads per operator.
+        optimize: see Backend.open.
+        facts: the provider.
+        device: number of the device.
+
+    Raises:
+        BackendError: the model is refused, the provider does not start, or nodes would run on the CPU instead.
+    """
+
+    def __init__(
+        self, model: OrtModel, threads: int, optimize: bool, facts: OrtProvider = CPU, device: int = 0
+    ) -> None:
+        self._errors = ort_values.error_types()
+        self._facts, self._device = facts, device
+        self.threads = threads
+        self._where = model.source if isinstance(model.source, str) else "model"
+        self._weights = {name: ort_values.to_ort(array, kind) for name, (array, kind) in model.weights.items()}
+        options = _options(threads, optimize, facts)
+        if model.folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", model.folder)
+        if self._weights:
+            options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        self._session = self._open(model, options, Request(device, threads, optimize))
+        self.provider = self._session.get_providers()[0]
+        if self.provider != facts.provider:
+            raise BackendError(
+                f"asked for {facts.provider}, ONNX Runtime chose {self.provider}",
+                where=self._where,
+                fix=facts.needs or None,
+            )
+        if facts.provider != CPU_PROVIDER:
+            check_assignment(self._session, facts.provider, model, self._where)
+        if facts.memory is not None:
+            self.timed = f"whole runs, inputs and outputs in {facts.memory} memory"
+        self._types = {value.name: value.type for value in self._session.get_inputs()}
+        self.inputs = [
+            InputSpec(value.name, ort_values.numpy_type(value.type, value.name), tuple(value.shape))
+            for value in self._session.get_inputs()
+        ]
+        self.output_names = [value.name for value in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See Session.run; the arrays returned own their memory."""
+        binding = self._bind(feeds, None)
+        try:
+            self._session.run_with_iobinding(binding)
+        except self._errors as error:
+            raise self._failure("run", error) from error
+        outputs = zip(self.output_names, binding.get_outputs(), strict=True)
+        return {name: ort_values.to_numpy(value, name) for name, value in outputs}
+
+    def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
+        """See Session.time_ns."""
+        binding = self._bind(feeds, self._facts.memory)
+        run = self._session.run_with_iobinding
+
+        def run_to_the_end() -> None:
+            run(binding)
+            binding.synchronize_outputs()
+
+        try:
+            return time_calls((lambda: run(binding)) if self._facts.memory is None else run_to_the_end, repeats)
+        except self._errors as error:
+            raise self._failure("run", error) from error
+
+    def close(self) -> None:
+        """Free the session; its weights go with it."""
+        self._session = None
+        self._weights = {}
+
+    def _open(self, model: OrtModel, options: Any, request: Request) -> Any:
+        import onnxruntime
+
+        facts, chosen = self._facts, self._facts.options(request)
+        built_in = facts.provider in onnxruntime.get_available_providers()
+        providers = [(facts.provider, chosen)] if built_in else None
+        if facts.nvidia and hasattr(onnxruntime, "preload_dlls"):
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+                onnxruntime.preload_dlls()
+        try:
+            if facts.plugin is not None and not built_in:
+                device = plugin_devices(facts.plugin, facts.provider)[self._device]
+                options.add_provider_for_devices([device], chosen)
+            return onnxruntime.InferenceSession(model.source, options, providers=providers, enable_fallback=0)
+        except self._errors as error:
+            raise self._failure("open", error) from error
+
+    def _bind(self, feeds: Mapping[str, Array], memory: str | None) -> Any:
+        """An IOBinding with inputs in place, and outputs to be allocated there by the runtime."""
+        if self._session is None:
+            raise BackendError("the session is closed", where=self._where)
+        self.check_feeds(feeds)
+        place = ("cpu", 0) if memory is None else (memory, self._device)
+        binding = self._session.io_binding()
+        try:
+            for name, array in feeds.items():
+                value = ort_values.to_ort(array, ort_values.onnx_type(self._types[name], name), *place)
+                binding.bind_ortvalue_input(name, value)
+            for name in self.output_names:
+                binding.bind_output(name, *place)
+        except self._errors as error:
+            raise self._failure("place the inputs of", error) from error
+        return binding
+
+    def _failure(self, verb: str, error: Exception) -> BackendError:
+        return BackendError(f"ONNX Runtime cannot {verb} the model: {ort_values.reason(error)}", where=self._where)
+
+
+def _options(threads: int, optimize: bool, facts: OrtProvider) -> Any:
+    """Session options: ``threads`` per operator, one operator at a time, errors only as exceptions."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_mem_pattern = facts.memory_pattern
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    if facts.provider != CPU_PROVIDER:
+        options.add_session_config_entry(RECORD, "1")
+    return options

@@ -39,7 +39,7 @@ def verify_files(
     loaded = load_model(original)
     analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
     candidate = normalize(read(pruned))
-    _same_interface(analysis.graph, candidate, Path(pruned))
+    same_interface(analysis.graph, candidate, Path(pruned))
     return prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
 
 
@@ -54,7 +54,12 @@ def prove(
     )
 
 
-def _same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:
+def same_interface(original: gs.Graph, pruned: gs.Graph, path: Path) -> None:
+    """Both have the same inputs and outputs.
+
+    Raises:
+        UsageError: they have not.
+    """
     for side in ("inputs", "outputs"):
         want = [(t.name, t.dtype) for t in getattr(original, side)]
         have = [(t.name, t.dtype) for t in getattr(pruned, side)]

@@ -6,6 +6,7 @@ that are left goes back into it after each step; those that went keep the number
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +54,11 @@ def put_back(analysis: Analysis, atoms: Labels, smaller: gs.Graph) -> gs.Graph:
         masks = removal.input_masks(index, slot, old)
         key = old.name, new.name, b"".join(b"" if mask is None else np.packbits(mask).tobytes() for mask in masks)
         if key not in made:
-            made[key] = _spread(old, new, masks, names.new(old.name) if old.name in taken else old.name)
+            name = names.new(old.name) if old.name in taken else old.name
+            wide = _is_widened(old, new)
+            made[key] = (
+                _widened(old, new, analysis.nodes[index], removal, name) if wide else _spread(old, new, masks, name)
+            )
             taken.add(old.name)
         replace_input(copies[index], slot, made[key])
     for index, (_, node) in pairs.items():
@@ -98,9 +103,23 @@ def _changed(use: tuple[int, int], pairs: dict[int, tuple[gs.Node, gs.Node]]) ->
     before, after = (node.inputs[slot] for node in pairs[index])
     if not isinstance(before, gs.Constant):
         return None  # sizes that the rewrite computes
-    if not isinstance(after, gs.Constant) or list(before.shape) != list(after.shape):
+    alike = isinstance(after, gs.Constant) and (list(before.shape) == list(after.shape) or _is_widened(before, after))
+    if not alike:
         raise GraphError(f"initializer {before.name!r} has become something else", where=after.name)
     return None if np.array_equal(peek(before), peek(after)) else after
+
+
+def _is_widened(before: gs.Constant, after: gs.Constant) -> bool:
+    """One number for all outputs that recovery has made one for each."""
+    return math.prod(before.shape) == 1 and len(after.shape) == 1 and after.shape[0] > 1
+
+
+def _widened(old: gs.Constant, new: gs.Constant, node: gs.Node, removal: Removal, name: str) -> gs.Constant:
+    """The number of ``old`` for the outputs that went, those of ``new`` for the others."""
+    mask = removal.tensor_masks(node.outputs[0].name)[_BIAS.get(node.op, -1)]
+    wide = np.full(new.shape[0] if mask is None else mask.size, peek(old).reshape(()))
+    wide[slice(None) if mask is None else mask] = peek(new)
+    return gs.Constant(name, wide)
 
 
 def _spread(old: gs.Constant, new: gs.Constant, masks: list[Mask | None], name: str) -> gs.Constant:

@@ -111,6 +111,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.choosing": Floor.PIPELINE,
     "compressor.job": Floor.PIPELINE,
     "compressor.steps": Floor.PIPELINE,
+    "compressor.structure_proof": Floor.PIPELINE,
     "compressor.step_record": Floor.PIPELINE,
     "compressor.step_results": Floor.PIPELINE,
     "compressor.proof": Floor.PIPELINE,

@@ -189,6 +189,28 @@ def test_a_bias_that_recovery_added_comes_along() -> None:
     _same_function(remove_atoms(again, np.sort(np.concatenate(atoms))), trained, (2, 3, 6, 6))
 
 
+def test_a_bias_for_all_that_became_one_for_each_comes_along() -> None:
+    weights = {"w": (6, 8), "b": np.full(1, 2, np.float32), "u": (8, 4)}
+    analysis = analysed("h = MatMul(x, w)\ni = Add(h, b)\nj = Relu(i)\ny = MatMul(j, u)", weights)
+    (gone,) = removals(analysis, shares=(0.4,))
+    trained = remove_atoms(analysis, gone)
+    add = next(node for node in trained.nodes if node.op == "Add")
+    width = 8 - gone.size
+    add.inputs[1] = gs.Constant("b_each", np.arange(10, 10 + width, dtype=np.float32))
+    whole = put_back(analysis, gone, trained)
+    again = analyse(whole)
+    assert again.spaces[0].size == 8
+    atoms = again.spaces[0].atoms[np.isin(analysis.spaces[0].atoms, gone)]
+    _same_function(remove_atoms(again, atoms), trained, (2, 6))
+
+
+def test_an_initializer_of_another_shape_is_refused() -> None:
+    trained = copy_graph(RESIDUAL.graph)
+    trained.nodes[0].inputs[1] = gs.Constant("w", np.zeros((23, 3, 3, 3), np.float32))
+    with pytest.raises(GraphError, match="'w' has become something else"):
+        put_back(RESIDUAL, NONE, trained)
+
+
 def test_uses_that_were_trained_apart_get_initializers_of_their_own() -> None:
     analysis = analysed("a = MatMul(x, w)\nb = Relu(a)\nc = MatMul(b, w)\ny = MatMul(c, v)", {"w": (6, 6), "v": (6, 4)})
     trained = copy_graph(analysis.graph)

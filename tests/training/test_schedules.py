@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 import pytest
 import torch
@@ -19,10 +20,11 @@ from compressor.finetuning import Finetuning
 from compressor.model_io import read
 from compressor.models.demo import load_digits
 from compressor.models.export import export
-from compressor.models.registry import build, example_inputs
+from compressor.models.registry import MODELS, build, example_inputs
 from compressor.normalize import normalize
 from compressor.passes.nested import all_nodes
 from compressor.scheduling import Scheduling
+from compressor.structure_proof import verify_structure
 from compressor.training.context import FinetuneContext
 from compressor.training.data import Samples
 from compressor.training.evaluate import evaluate_file
@@ -30,6 +32,7 @@ from compressor.training.objective import Mixture
 from compressor.training.trainer import Trainer
 from tests.compressor.cli_models import Cli
 from tests.training import digits
+from tests.training.test_finetuning import with_dropout
 
 TRAINER = Trainer(epochs=1, batch_size=64)
 KEEP = 0.3
@@ -109,6 +112,52 @@ def test_a_trained_result_has_the_shapes_of_one_cut_and_replays_to_the_bit(tmp_p
     compressor.replay(digits.model(), plan, plain)
     compressor.verify(digits.model(), plain, plan)
     assert shapes(plain) == shapes(first)
+
+
+QUICK_NETWORKS = ("digits_cnn", "gpt", "lstm", "resnext", "shufflenet_v2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK_NETWORKS else pytest.mark.slow) for name in MODELS.names()],
+)
+def test_every_network_goes_step_by_step_with_other_values_in_between(tmp_path: Path, name: str) -> None:
+    """Grouped convolutions aligned anew, attention heads, recurrences: each step is proven, and the sum is one cut."""
+
+    def nudge(module: nn.Module, context: FinetuneContext) -> None:
+        draw = torch.Generator().manual_seed(context.step)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.add_(0.02 * torch.randn(parameter.shape, generator=draw) * parameter.abs().mean())
+
+    model, output, plan, plain = (tmp_path / part for part in ("m.onnx", "o.onnx", "p.json", "plain.onnx"))
+    onnx.save(export(build(name), example_inputs(name), exporter="torchscript", dynamic="batch"), model)
+    result = compressor.compress(
+        model, output, params=KEEP, schedule="geometric", steps=3, finetune=nudge, plan_path=plan
+    )
+    assert [step["step"] for step in result.steps] == [1, 2, 3]
+    for step in result.steps:
+        assert step["verification"]["max_error"] <= step["verification"]["tolerance"]
+        assert step["target_share"] <= step["reached_share"] < step["target_share"] + 0.02
+    assert verify_structure(model, output, plan) > 0
+    compressor.replay(model, plan, plain)
+    assert shapes(plain) == shapes(output)
+
+
+def test_dropout_is_there_at_every_step_and_not_in_the_result(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def look(module: nn.Module, context: FinetuneContext) -> None:
+        module.train()
+        points = torch.ones(64, 6)
+        seen.append(torch.equal(module(points), module(points)))
+        with torch.no_grad():
+            next(module.parameters()).mul_(2)
+
+    model, output = with_dropout(tmp_path / "m.onnx"), tmp_path / "o.onnx"
+    compressor.compress(model, output, channels=0.5, schedule="constant", steps=3, finetune=look)
+    assert seen == [False, False, False]
+    assert not [node for node in onnx.load(output).graph.node if node.op_type == "Dropout"]
 
 
 @pytest.mark.parametrize("mixture", [Mixture(distill=0.5), Mixture(distill=0.5, features=0.5)])

@@ -15,6 +15,7 @@ from compressor.cli_export import export
 from compressor.cli_finetune import finetune
 from compressor.cli_inspect import inspect
 from compressor.cli_sparsify import sparsify
+from compressor.cli_study import study
 from compressor.cli_verify import verify
 from compressor.errors import UsageError
 
@@ -44,6 +45,7 @@ def _root(
 
 for _command in (inspect, compress, sparsify, finetune, verify, bench, export, demo, doctor):
     app.command(_command.__name__)(_command)
+app.add_typer(study, name="study")
 
 
 def run(arguments: list[str]) -> int:

@@ -17,7 +17,7 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PROJECT = PYPROJECT["project"]
 
 # Import name -> distribution, where they differ by more than - and _.
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 # Packages whose modules may need the torch extra at import time: nothing else imports them at import time.
 NEED_TORCH = ("compressor.models.", "compressor.bridge.", "compressor.training.")
 

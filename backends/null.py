@@ -18,12 +18,11 @@ from compressor.backends.base import (
     Array,
     Availability,
     Backend,
-    InputSpec,
     ModelSource,
     Session,
-    model_path,
     thread_count,
 )
+from compressor.backends.protos import input_specs, load_structure
 from compressor.errors import BackendError
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class NullBackend(Backend):
         optimize: bool = True,
     ) -> Session:
         """See Backend.open; ``optimize`` makes no difference here."""
-        return NullSession(_load(model), thread_count(threads), extra_outputs, self._cost)
+        return NullSession(load_structure(model), thread_count(threads), extra_outputs, self._cost)
 
 
 class NullSession(Session):
@@ -85,7 +84,7 @@ class NullSession(Session):
         self._calls = 0
         self._closed = False
         weights = {tensor.name for tensor in model.graph.initializer}
-        self.inputs = [_input_spec(value) for value in model.graph.input if value.name not in weights]
+        self.inputs = input_specs(model)
         computed = {name for node in model.graph.node for name in node.output} | weights
         unknown = [name for name in extra_outputs if name not in computed and name not in self._input_names()]
         if unknown:
@@ -115,35 +114,6 @@ class NullSession(Session):
 
     def _input_names(self) -> set[str]:
         return {spec.name for spec in self.inputs}
-
-
-def _load(model: ModelSource) -> onnx.ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if isinstance(model, onnx.ModelProto):
-        return model
-    where = None if isinstance(model, bytes) else str(model_path(model))
-    try:
-        if isinstance(model, bytes):
-            loaded = onnx.load_from_string(model)
-        else:
-            loaded = onnx.load(str(model_path(model)), load_external_data=False)
-    except DecodeError as error:
-        raise BackendError("not an ONNX model", where=where, fix="Give a serialised ModelProto.") from error
-    if not loaded.graph.output:
-        raise BackendError("not an ONNX model: it has no outputs", where=where)
-    return loaded
-
-
-def _input_spec(value: onnx.ValueInfoProto) -> InputSpec:
-    import onnx
-
-    tensor = value.type.tensor_type
-    if not tensor.elem_type or not tensor.HasField("shape"):
-        raise BackendError("not a tensor of known type and rank", where=value.name)
-    shape = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim)
-    return InputSpec(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), shape)
 
 
 def _concrete_types(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> dict[str, tuple[int, tuple[int, ...]]]:

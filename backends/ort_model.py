@@ -55,12 +55,12 @@ def prepare(model: ModelSource, extra_outputs: Sequence[str], limit_bytes: int =
             proto.ParseFromString(model)
         except DecodeError as error:
             raise BackendError("the bytes are not an ONNX model", fix="Give a serialised ModelProto.") from error
-        return OrtModel(_with_outputs(proto, extra_outputs).SerializeToString())
+        return OrtModel(with_outputs(proto, extra_outputs).SerializeToString())
     if isinstance(model, onnx.ModelProto):
-        if _weight_bytes(model) > limit_bytes:
+        if weight_bytes(model) > limit_bytes:
             return _split(model, extra_outputs)
         try:
-            return OrtModel(_with_outputs(model, extra_outputs).SerializeToString())
+            return OrtModel(with_outputs(model, extra_outputs).SerializeToString())
         except EncodeError as error:
             raise BackendError(f"the model cannot be serialised: {error}") from error
     path = model_path(model)
@@ -70,10 +70,10 @@ def prepare(model: ModelSource, extra_outputs: Sequence[str], limit_bytes: int =
         proto = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
         raise BackendError("not an ONNX file", where=str(path), fix="Give the path of an ONNX file.") from error
-    return OrtModel(_with_outputs(proto, extra_outputs).SerializeToString(), folder=str(path.resolve().parent))
+    return OrtModel(with_outputs(proto, extra_outputs).SerializeToString(), folder=str(path.resolve().parent))
 
 
-def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+def with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """A structural copy of ``model`` that also returns the tensors ``names``; ``model`` itself when there are none."""
     if not names:
         return model
@@ -97,7 +97,7 @@ def _add_outputs(graph: onnx.GraphProto, names: Sequence[str]) -> None:
         graph.output.add().name = name
 
 
-def _weight_bytes(model: onnx.ModelProto) -> int:
+def weight_bytes(model: onnx.ModelProto) -> int:
     """Size of the initializers, from their shapes: reading the data would copy it."""
     return sum(_size_bytes(tensor) for tensor in model.graph.initializer)
 

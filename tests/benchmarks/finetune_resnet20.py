@@ -27,6 +27,8 @@ from rich.console import Console
 from compressor.bridge import from_onnx
 from compressor.finetuning import Finetuning
 from compressor.model_io import read
+from compressor.passes.scores import CRITERIA
+from compressor.passes.selection import Options, Scope
 from compressor.pipeline import compress
 from compressor.training.data import ArraySamples, Indices, Samples
 from compressor.training.evaluate import Evaluation, evaluate_file, evaluate_module
@@ -39,6 +41,7 @@ from tests.zoo.source import SHARED, import_file
 NAME = "finetune_resnet20"
 MODEL = SHARED / "models" / "resnet20_cifar10_bn.onnx"
 DATA = SHARED / "data" / "cifar10.py"
+CALIBRATION = 1024  # pictures
 PADDING = 4  # pixels around a picture, of which a crop takes some
 
 
@@ -53,6 +56,9 @@ class Setup:
     batch_size: int = 128
     learning_rate: float = 0.05
     distill: float = 0.0
+    criterion: str = "l1"
+    scope: Scope = "per-space"
+    recover: bool = False  # before training, from training pictures
     seed: int = 0
     threads: int | None = None
 
@@ -78,6 +84,11 @@ class Pictures:
         if self._augment:
             images = _augmented(images)
         return list(zip(images, (int(label) for label in self._labels[indices]), strict=True))
+
+    def arrays(self, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Some of them with their labels, for criteria and recovery."""
+        chosen = np.random.default_rng(seed).permutation(len(self))[:CALIBRATION]
+        return self._images[chosen], self._labels[chosen]
 
     def samples(self) -> Samples:
         """All of them as they are."""
@@ -123,20 +134,30 @@ def carry_out(setup: Setup, output: Path, checkpoints: Path | None) -> dict[str,
         mixture=Mixture(distill=setup.distill),
     )  # fmt: skip
     wish = Finetuning(trainer, data=splits(setup), device="cpu", checkpoints=checkpoints)
-    return compress(MODEL, output, macs=setup.keep_macs, finetune=wish, seed=setup.seed).to_json()
+    return compress(MODEL, output, finetune=wish, **_cut(setup)).to_json()
+
+
+def _cut(setup: Setup) -> dict[str, Any]:
+    """What goes, chosen and made up for by looking at some training pictures where the setup asks for that."""
+    looks = setup.recover or bool(CRITERIA.get(setup.criterion).needs)
+    data = Pictures("train", setup.pictures, augment=False).arrays(setup.seed) if looks else None
+    return {
+        "macs": setup.keep_macs, "criterion": setup.criterion, "options": Options(scope=setup.scope),
+        "data": data, "recover": setup.recover, "seed": setup.seed,
+    }  # fmt: skip
 
 
 def measure(console: Console, setup: Setup, folder: Path) -> dict[str, Any]:
     """Accuracy of the original, the pruned and the fine-tuned model, in both runtimes."""
     test = Pictures("test", setup.test, augment=False).samples()
     pruned, tuned = folder / "pruned.onnx", folder / "tuned.onnx"
-    compress(MODEL, pruned, macs=setup.keep_macs, seed=setup.seed)
+    compress(MODEL, pruned, **_cut(setup))
     start = time.perf_counter()
     result = carry_out(setup, tuned, None)
     seconds = time.perf_counter() - start
     pictures = "all" if setup.pictures is None else f"{setup.pictures:,}"
     table = new_table(
-        f"ResNet-20 at {setup.keep_macs:g} of its MACs, {setup.epochs} epochs on {pictures} training pictures: "
+        f"ResNet-20 at {setup.keep_macs:g} of its MACs ({_how(setup)}), {setup.epochs} epochs on {pictures} pictures: "
         f"{result['seconds']['fine-tune']:.0f} s fine-tuning, {seconds:.0f} s in all; {len(test)} test pictures",
         "model", "ONNX Runtime", "PyTorch", "loss", "loss in PyTorch", "MACs", "params",
     )  # fmt: skip
@@ -152,6 +173,10 @@ def measure(console: Console, setup: Setup, folder: Path) -> dict[str, Any]:
         )
     show(console, table)
     return {"setup": vars(setup), "rows": rows, "seconds": seconds, "training": result["training"]}
+
+
+def _how(setup: Setup) -> str:
+    return f"{setup.criterion}, {setup.scope}{', recovered' if setup.recover else ''}"
 
 
 def agree(left: Evaluation, right: Evaluation) -> bool:
@@ -210,9 +235,13 @@ def run(console: Console, setup: Setup | None = None, kill: bool = False) -> dic
 def main() -> int:
     """The command with its options."""
     parser = argparse.ArgumentParser(prog=f"python -m tests.benchmarks.{NAME}", description=__doc__)
-    for name, kind in (("keep-macs", float), ("epochs", int), ("pictures", int), ("test", int), ("batch-size", int),
-                       ("learning-rate", float), ("distill", float), ("seed", int), ("threads", int)):  # fmt: skip
+    kinds = {
+        "keep-macs": float, "epochs": int, "pictures": int, "test": int, "batch-size": int, "learning-rate": float,
+        "distill": float, "criterion": str, "scope": str, "seed": int, "threads": int,
+    }  # fmt: skip
+    for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind, default=getattr(Setup, name.replace("-", "_")))
+    parser.add_argument("--recover", action="store_true", help="make up for what goes before training")
     parser.add_argument("--kill", action="store_true", help="kill the process in the middle, resume, compare")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = vars(parser.parse_args())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 
+from compressor.bridge import OnnxModule, from_onnx
 from tests.bridge import zoo_check
 from tests.zoo import source
 
@@ -36,10 +38,8 @@ def test_every_network(name: str) -> None:
 
 @HAVE_ZOO
 def test_a_wrong_weight_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = zoo_check.from_onnx
-
-    def careless(model: object) -> object:
-        module = honest(model)  # type: ignore[arg-type]
+    def careless(model: onnx.ModelProto) -> OnnxModule:
+        module = from_onnx(model)
         next(p for p in module.parameters() if p.ndim > 1).data.mul_(1.01)
         return module
 

@@ -34,12 +34,14 @@ _API = {
     "Finetuning": ("compressor.finetuning", "Finetuning"),
     "Trainer": ("compressor.training", "Trainer"),
     "Options": ("compressor.passes.selection", "Options"),
+    "Scheduling": ("compressor.scheduling", "Scheduling"),
     "CompressorError": ("compressor.errors", "CompressorError"),
 }
 __all__ = [
     "CompressorError",
     "Finetuning",
     "Options",
+    "Scheduling",
     "Trainer",
     "__version__",
     "bench",
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay
     from compressor.proof import verify_files as verify
+    from compressor.scheduling import Scheduling
     from compressor.sparsifying import sparsify
     from compressor.training import Trainer
 

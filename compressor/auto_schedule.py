@@ -6,7 +6,7 @@ Source of the advice: arXiv:2508.13836, "One Shot vs. Iterative", whose findings
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compressor.choosing import ByCriterion
@@ -124,14 +124,18 @@ def _trial_training(job: Job) -> Finetuning:
     """Training as asked for, without what would make budgets unequal."""
     wish = job.finetune
     function: Any = None if wish is None else wish.function
-    if wish is None or wish.data is None or not is_dataclass(function) or not hasattr(function, "patience"):
+    if wish is None or wish.data is None or not hasattr(function, "schedule_used"):  # a Trainer has
         raise UsageError(
             "trials need the ready-made trainer and data", fix="Give --data with labels, or leave --trials out."
         )
     if not wish.validation:
         raise UsageError("trials need validation samples", fix="Set some aside with --validation.")
-    # The same epochs for all: no patience, no clock.
-    return replace(with_settings(wish, patience=None, tail_patience=None, seconds=None), checkpoints=None)
+    # The same epochs for all: no patience, no clock. The rate stays the one that the run itself will have.
+    plain = with_settings(
+        wish, patience=None, tail_patience=None, seconds=None, schedule=function.schedule_used,
+        learning_rate=function.peak_learning_rate, original_learning_rate=None,
+    )  # fmt: skip
+    return replace(plain, checkpoints=None)
 
 
 def _figure(validation: Mapping[str, float | None] | None, wish: Finetuning) -> float:

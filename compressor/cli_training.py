@@ -40,14 +40,18 @@ OptimizerOption: TypeAlias = Annotated[
 ]
 RateOption: TypeAlias = Annotated[
     float | None,
-    typer.Option("--lr", help="Peak learning rate of the one-cycle.", show_default="0.05 for sgd, 0.0005 for adamw"),
+    typer.Option(
+        "--lr",
+        help="Peak learning rate of the one-cycle, or the constant rate with --patience.",
+        show_default="0.05 for sgd, 0.0005 for adamw; constant: a fifth",
+    ),
 ]
 OriginalRateOption: TypeAlias = Annotated[
     float | None, typer.Option("--original-lr", help="The original's learning rate: go on at a constant tenth.")
 ]
 ClipOption: TypeAlias = Annotated[float | None, typer.Option("--clip", help="Largest norm of a gradient.")]
 PatienceOption: TypeAlias = Annotated[
-    int | None, typer.Option("--patience", help="Stop after so many epochs without improvement.")
+    int | None, typer.Option("--patience", help="Stop after so many epochs without improvement; the rate is constant.")
 ]
 TailPatienceOption: TypeAlias = Annotated[
     int | None,

@@ -12,6 +12,8 @@ OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 ScheduleName: TypeAlias = Literal["one-cycle", "constant"]
 LEARNING_RATES: dict[str, float] = {"sgd": 0.05, "adamw": 5e-4}
 """Peaks of the one-cycle schedule where the user names none."""
+CONSTANT_SHARE = 0.2
+"""Of those, where the rate stays the same throughout."""
 WEIGHT_DECAYS: dict[str, float] = {"sgd": 5e-4, "adamw": 0.01}
 ORIGINAL_SHARE = 0.1
 """Of the original's learning rate, where that is given: constant, as customary after pruning (arXiv:1506.02626)."""

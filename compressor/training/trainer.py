@@ -12,6 +12,7 @@ from compressor.training.context import FinetuneContext
 from compressor.training.interrupt import Interrupts
 from compressor.training.objective import Mixture
 from compressor.training.optimization import (
+    CONSTANT_SHARE,
     LEARNING_RATES,
     ORIGINAL_SHARE,
     WEIGHT_DECAYS,
@@ -33,8 +34,10 @@ class Trainer:
         seconds: wall-clock budget; checked after every batch. Such runs are not repeatable bit for bit.
         batch_size: samples in a step, over all processes.
         optimizer: SGD with Nesterov momentum 0.9, or AdamW.
-        learning_rate: peak of the schedule; None takes 0.05 for SGD and 0.0005 for AdamW.
-        schedule: one-cycle or constant.
+        learning_rate: peak of the schedule; None takes 0.05 for SGD and 0.0005 for AdamW, a fifth of that where it is
+            constant.
+        schedule: one-cycle or constant; None takes one-cycle, but constant with ``patience``: a run that may end any
+            epoch has no cycle to go through, and would be ended while the rate is at its highest.
         original_learning_rate: what the original was trained with; training goes on at a constant tenth of it.
         weight_decay: of what has two axes or more; None takes 0.0005 for SGD and 0.01 for AdamW.
         clip_norm: largest norm of the gradient; None for no clipping.
@@ -51,7 +54,7 @@ class Trainer:
     batch_size: int = 128
     optimizer: OptimizerName = "sgd"
     learning_rate: float | None = None
-    schedule: ScheduleName = "one-cycle"
+    schedule: ScheduleName | None = None
     original_learning_rate: float | None = None
     weight_decay: float | None = None
     clip_norm: float | None = None
@@ -67,7 +70,7 @@ class Trainer:
             raise UsageError("a run without end", fix="Give epochs, seconds or both.")
         if self.optimizer not in LEARNING_RATES:
             raise UsageError(f"unknown optimizer {self.optimizer!r}", fix="Choose sgd or adamw.")
-        if self.schedule not in ("one-cycle", "constant"):
+        if self.schedule not in (None, "one-cycle", "constant"):
             raise UsageError(f"unknown schedule {self.schedule!r}", fix="Choose one-cycle or constant.")
         if self.monitor not in ("loss", "accuracy"):
             raise UsageError(f"cannot monitor {self.monitor!r}", fix="Choose loss or accuracy.")
@@ -93,7 +96,9 @@ class Trainer:
         """The highest learning rate of the run."""
         if self.original_learning_rate is not None:
             return ORIGINAL_SHARE * self.original_learning_rate
-        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return LEARNING_RATES[self.optimizer] * (CONSTANT_SHARE if self.schedule_used == "constant" else 1)
 
     def patience_at(self, step: int) -> int | None:
         """How many epochs without improvement end a step, counted from 1, of a pruning schedule."""
@@ -101,8 +106,10 @@ class Trainer:
 
     @property
     def schedule_used(self) -> ScheduleName:
-        """Constant where the original's learning rate was given."""
-        return "constant" if self.original_learning_rate is not None else self.schedule
+        """What was asked for; else constant with patience or the original's learning rate, and one-cycle without."""
+        if self.original_learning_rate is not None:
+            return "constant"
+        return self.schedule or ("one-cycle" if self.patience is None else "constant")
 
     @property
     def decay(self) -> float:
@@ -111,7 +118,8 @@ class Trainer:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
-        return {**asdict(self), "learning_rate": self.peak_learning_rate, "weight_decay": self.decay}
+        used = {"learning_rate": self.peak_learning_rate, "schedule": self.schedule_used, "weight_decay": self.decay}
+        return {**asdict(self), **used}
 
     def __call__(self, module: nn.Module, context: FinetuneContext, /) -> None:
         """Train in place; the module is left on ``context.device``, in evaluation mode.

@@ -39,6 +39,18 @@ def test_without_a_tails_own_every_step_has_the_same_patience() -> None:
         Trainer(patience=3, tail_patience=0)
 
 
+def test_with_patience_the_rate_is_constant_unless_asked_otherwise() -> None:
+    """A cycle that may end any epoch would be ended at its peak."""
+    assert (Trainer().schedule_used, Trainer().peak_learning_rate) == ("one-cycle", 0.05)
+    patient = Trainer(patience=3)
+    assert patient.schedule_used == "constant"
+    assert patient.peak_learning_rate == pytest.approx(0.01)
+    assert Trainer(patience=3, learning_rate=0.3).peak_learning_rate == 0.3
+    asked = Trainer(patience=3, schedule="one-cycle")
+    assert (asked.schedule_used, asked.peak_learning_rate) == ("one-cycle", 0.05)
+    assert patient.to_json()["schedule"] == "constant"
+
+
 def test_improvements_below_min_delta_do_not_count_but_their_weights_do() -> None:
     module, around = network(), context()
     # Learns a little every epoch, never by as much as asked for.

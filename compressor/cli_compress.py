@@ -32,7 +32,7 @@ def compress(
         typer.Option(
             "--criterion",
             help="What decides which channels go. From weights: l1, l2, fpgm, lamp, bn-scale, random; from --data:"
-            " activation, obs, taylor, taylor-group, fisher, fisher-sampled (with --epochs 0 for no training).",
+            " activation, obs, taylor, taylor-group, fisher, fisher-sampled.",
             show_default="l1",
         ),
     ] = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,8 @@ class Shared:
         self._mend()
         for found in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             identity = self._identity(found.number)
+            # First the pulse: a trial that is taken and has none is never found stale.
+            self._storage.record_heartbeat(identity)
             try:
                 if not self._storage.set_trial_state_values(identity, TrialState.RUNNING):
                     continue
@@ -91,11 +93,14 @@ class Shared:
     @contextmanager
     def pulse(self, number: int) -> Iterator[None]:
         """Say that the trial's worker lives, while it works."""
+        from optuna.exceptions import StorageInternalError
+
         stop, identity = Event(), self._identity(number)
 
         def beat() -> None:
             while True:
-                self._storage.record_heartbeat(identity)
+                with suppress(StorageInternalError):  # the database may come back before the trial is done
+                    self._storage.record_heartbeat(identity)
                 if stop.wait(self._pulse.interval_s):
                     return
 

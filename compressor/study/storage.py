@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,28 @@ class Pulse:
 
     interval_s: int = 15
     grace_s: int = 60
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Turn what Optuna raises when the database fails into one of our errors.
+
+    Raises:
+        EnvironmentProblem: the database does not answer any more.
+    """
+    require("optuna", "study", "a study")
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except StorageInternalError as error:
+        what = f"the storage does not answer: {error.__cause__ or error}"
+        raise EnvironmentProblem(what, where=_shown(url), fix="Start again: what is done stays done.") from error
+
+
+def _shown(url: str) -> str:
+    """Without name and password."""
+    return url.rpartition("@")[2]
 
 
 def study_of(storage: RDBStorage, recipe: Recipe, digest: str) -> Study:
@@ -62,11 +86,11 @@ def open_storage(url: str, pulse: Pulse) -> RDBStorage:
     """
     require("optuna", "study", "a study")
     import optuna
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     wait: dict[str, Any] = {"connect_args": {"timeout": _LOCK_WAIT_S}} if url.startswith("sqlite") else {}
-    shown = url.rpartition("@")[2]  # without name and password
+    shown = _shown(url)
     for opening in range(1, _OPENINGS + 1):
         try:
             with warnings.catch_warnings():
@@ -87,6 +111,8 @@ def open_storage(url: str, pulse: Pulse) -> RDBStorage:
             if opening == _OPENINGS:
                 raise EnvironmentProblem(f"the storage does not answer: {error.orig}", where=shown) from error
             time.sleep(0.2 * opening)
+        except DatabaseError as error:
+            raise UsageError(f"is no database of a study: {error.orig}", where=shown) from error
     if url.startswith("sqlite"):
         _one_writer(storage.engine)
     return storage

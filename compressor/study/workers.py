@@ -16,7 +16,7 @@ from compressor.proof import Progress, silent
 from compressor.study.carrying_out import carry_out, originals
 from compressor.study.reading import read_recipe
 from compressor.study.shared import Shared
-from compressor.study.storage import Pulse
+from compressor.study.storage import Pulse, answering
 
 _POLL_S = 1.0
 _THREADS = "OMP_NUM_THREADS"
@@ -53,16 +53,16 @@ def run(job: Job, workers: int, *, retry_failed: bool = False, progress: Progres
     Raises:
         CompressorError: the recipe or the storage is no good.
     """
-    shared = job.open()
-    if retry_failed:
-        shared.retry_failed()
-    if not shared.originals:
-        shared.set_originals(originals(shared.recipe, job.folder))
-    progress("trials", shared.tally().done, shared.tally().total)
-    if workers == 1:
-        work(job, shared, progress)
-    else:
-        _in_processes(job, shared, workers, progress)
+    with answering(job.storage):
+        shared = job.open()
+        if retry_failed:
+            shared.retry_failed()
+        if not shared.originals:
+            shared.set_originals(originals(shared.recipe, job.folder))
+        if workers == 1:
+            work(job, shared, progress)
+        else:
+            _in_processes(job, shared, workers, progress)
     return shared
 
 
@@ -116,7 +116,8 @@ def _in_processes(job: Job, shared: Shared, workers: int, progress: Progress) ->
 def _worker(job: Job) -> None:
     """In a process of its own."""
     try:
-        work(job, job.open())
+        with answering(job.storage):
+            work(job, job.open())
     except KeyboardInterrupt:
         sys.exit(130)
     except CompressorError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from compressor.proof import Progress
 from compressor.study.grid import Trial
 from compressor.study.recipe import Recipe
 from compressor.study.shared import MOST_ATTEMPTS, Shared
+from compressor.study.storage import Pulse, answering
 from compressor.study.workers import work
 from tests.study.small import PULSE, Acting, figure, job, noted, recipe
 
@@ -106,6 +109,34 @@ def test_a_trial_that_kills_its_workers_is_given_up(tmp_path: Path, monkeypatch:
     assert shared.claim() is None
     assert shared.tally().over
     assert [entry.error for entry in shared.finished()] == [f"its worker died {MOST_ATTEMPTS} times"]
+
+
+def test_a_worker_that_dies_before_its_first_pulse_is_noticed(tmp_path: Path) -> None:
+    found = replace(job(tmp_path, ratios=[0.5], seeds=[0], regimes={"one-shot": {}}), pulse=Pulse(1, 1))
+    claimed = found.open().claim()
+    assert claimed is not None
+    shared = found.open()
+    assert shared.claim() is None
+    time.sleep(2.2)  # databases tell the time in seconds
+    again = shared.claim()
+    assert again is not None
+    assert again[1] == claimed[1]
+    assert again[0] != claimed[0]
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    found = job(tmp_path)
+    (tmp_path / "study.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(UsageError, match="is no database of a study"):
+        found.open()
+
+
+def test_a_database_that_breaks_is_one_error(tmp_path: Path) -> None:
+    found = job(tmp_path)
+    shared = found.open()
+    (tmp_path / "study.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(EnvironmentProblem, match="does not answer"), answering(found.storage):
+        shared.claim()
 
 
 def test_another_recipe_is_refused(tmp_path: Path) -> None:

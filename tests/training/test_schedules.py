@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,65 +175,6 @@ def test_the_teacher_is_the_original_at_every_step(tmp_path: Path, mixture: Mixt
     torch.testing.assert_close(outputs[0], outputs[1])
 
 
-class Killed(BaseException):
-    """As good as a kill."""
-
-
-@pytest.mark.parametrize(("step", "batch"), [(1, 5), (2, 3), (3, 1)])
-def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path, step: int, batch: int) -> None:
-    def die(stage: str, done: int, total: int) -> None:
-        if stage == f"fine-tune, step {step} of 3" and done == batch:
-            raise Killed
-
-    common: dict[str, Any] = {"params": KEEP, "schedule": "geometric", "steps": 3}
-    folder, output, whole = tmp_path / "work", tmp_path / "o.onnx", tmp_path / "whole.onnx"
-    with pytest.raises(Killed):
-        compressor.compress(digits.model(), output, **common, finetune=wish(folder=folder), progress=die)
-    assert not output.exists()
-    assert len(list(folder.glob("step-*.onnx"))) == step - 1
-    stages: list[str] = []
-    resumed = compressor.compress(
-        digits.model(), output, **common, finetune=wish(folder=folder), plan_path=tmp_path / "1.json",
-        progress=lambda stage, done, total: stages.append(stage),
-    )  # fmt: skip
-    assert {stage for stage in stages if "step" in stage} == {f"fine-tune, step {n} of 3" for n in range(step, 4)}
-    uninterrupted = compressor.compress(digits.model(), whole, **common, finetune=wish(), plan_path=tmp_path / "2.json")
-    assert output.read_bytes() == whole.read_bytes()
-    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
-    told = [[(s["step"], s["reached_share"], s["validation"]) for s in r.steps] for r in (resumed, uninterrupted)]
-    assert told[0] == told[1]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"params": 0.4}, "other choice, schedule"),
-        ({"seed": 4}, "other choice, seed"),
-        ({"criterion": "l2"}, "other choice"),
-        ({"finetune": replace(TRAINER, epochs=2)}, "other settings"),
-    ],
-)
-def test_steps_of_another_run_are_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    folder = tmp_path / "work"
-    common: dict[str, Any] = {"params": KEEP, "schedule": "geometric", "steps": 2}
-    compressor.compress(digits.model(), tmp_path / "o.onnx", **common, finetune=wish(folder=folder))
-    trainer = change.pop("finetune", TRAINER)
-    with pytest.raises(UsageError, match=rf"step-01\.json: belongs to another run: {said}"):
-        compressor.compress(digits.model(), tmp_path / "o.onnx", **{**common, **change}, finetune=wish(trainer, folder))
-
-
-def test_a_damaged_step_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "work"
-    common: dict[str, Any] = {"params": KEEP, "schedule": "geometric", "steps": 2, "finetune": wish(folder=folder)}
-    compressor.compress(digits.model(), tmp_path / "o.onnx", **common)
-    path = folder / "step-01.json"
-    tree = json.loads(path.read_text())
-    for content in ("{", "[]", json.dumps({**tree, "step": {}})):
-        path.write_text(content)
-        with pytest.raises(UsageError, match="cannot be read as a step"):
-            compressor.compress(digits.model(), tmp_path / "o.onnx", **common)
-
-
 def test_the_command_line_clears_up_what_it_kept(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "o.onnx"
     line = ("compress", digits.model(), "-o", output, "--params", "0.4", "--data", f"{digits.source(tmp_path)}:train")
@@ -255,6 +195,21 @@ def test_the_tail_of_a_hybrid_schedule_has_less_patience(patience: int | None, t
     assert constant is not None
     assert hybrid.function.tail_patience == found  # type: ignore[attr-defined]
     assert constant.function == trainer
+
+
+def test_recovery_and_training_go_together_at_every_step(tmp_path: Path) -> None:
+    output, again, plan = tmp_path / "o.onnx", tmp_path / "again.onnx", tmp_path / "p.json"
+    common: dict[str, Any] = {"finetune": wish(), "recover": True, "samples": 256}
+    result = compressor.compress(
+        digits.model(), output, params=KEEP, schedule="constant", steps=2, plan_path=plan, **common
+    )
+    assert [step["recovery"] is not None for step in result.steps] == [True, True]
+    accuracy = evaluate_file(output, digits.samples("test")).accuracy
+    assert accuracy is not None
+    assert accuracy > 0.9
+    compressor.replay(digits.model(), plan, again, **common)
+    assert again.read_bytes() == output.read_bytes()
+    assert verify_structure(digits.model(), output, plan) > 0
 
 
 def test_no_sample_of_the_data_is_seen_but_those_given(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ PROJECT = PYPROJECT["project"]
 # Import name -> distribution, where they differ by more than - and _.
 DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 # Packages whose modules may need the torch extra at import time: nothing else imports them at import time.
-NEED_TORCH = ("compressor.models.", "compressor.bridge.", "compressor.training.")
+NEED_TORCH = ("compressor.models.", "compressor.backends.pytorch.", "compressor.bridge.", "compressor.training.")
 
 
 def normal(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Sessions of PyTorch: imported only when a model is opened, because these modules import torch."""

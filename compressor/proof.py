@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
-from compressor.errors import UsageError
+from compressor.errors import UsageError, VerificationError
 from compressor.loaded import Loaded, load_model
 from compressor.model_io import read
 from compressor.normalize import normalize
@@ -40,7 +40,11 @@ def verify_files(
     analysis, atoms = realise(plan, loaded.analysis, loaded.digest)
     candidate = normalize(read(pruned))
     same_interface(analysis.graph, candidate, Path(pruned))
-    return prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
+    try:
+        return prove(loaded, analysis, atoms, candidate, inputs, seed, progress)
+    except VerificationError as error:
+        fix = "If it was recovered or fine-tuned, --trained compares all but its values; else it is another file."
+        raise VerificationError(error.what, where=error.where, fix=fix) from error
 
 
 def prove(

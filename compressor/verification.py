@@ -183,9 +183,10 @@ def _failure(
 ) -> VerificationError:  # fmt: skip
     first = first_difference(analysis, atoms, pruned, feeds)
     return VerificationError(
-        f"the pruned model differs from the masked original by {error:.2g} of the output (tolerance {tolerance:g})",
+        f"the pruned model differs from the masked original by {error:.2g} of the output (tolerance {tolerance:g});"
+        f" the first tensor that differs is {first or output!r}",
         where=f"output {output!r}",
-        fix=f"Nothing was written. The first tensor that differs is {first or output!r}; please report the model.",
+        fix="Nothing was written; please report the model.",
     )
 
 

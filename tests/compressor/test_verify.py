@@ -103,7 +103,8 @@ def test_the_failure_names_output_and_first_tensor_and_asks_for_a_report() -> No
         verify_removal(analysis, atoms, pruned)
     assert caught.value.where == "output 'y'"
     assert caught.value.fix is not None
-    assert "'y'" in caught.value.fix
+    assert "first tensor that differs is 'y'" in caught.value.what
+    assert "report" in caught.value.fix
 
 
 def test_a_model_too_large_for_a_message_is_proven_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

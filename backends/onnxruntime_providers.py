@@ -175,11 +175,11 @@ def _hardware(facts: OrtProvider, index: int) -> tuple[str, str | None]:
         return facts.device, f"no driver shows one: there is no {_DEV}/{facts.device_files}"
     if facts.plugin is not None and importlib.util.find_spec(facts.plugin):
         try:
-            devices = plugin_devices(facts.plugin, facts.provider)
+            devices = plugin_devices(facts.plugin, facts.provider, facts.plugin_kind)
         except (BackendError, ImportError) as error:
             return facts.device, str(error)
         if index >= len(devices):
-            return facts.device, f"{facts.provider} finds {len(devices)} devices that it can run on"
+            return facts.device, f"{facts.provider} finds {len(devices)} {facts.plugin_kind}s that it can run on"
     return facts.device, None
 
 

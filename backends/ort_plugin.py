@@ -9,9 +9,10 @@ from typing import Any
 from compressor.errors import BackendError
 
 
-def plugin_devices(module: str, provider: str) -> list[Any]:
-    """The devices that ``provider`` from the package ``module`` can run on, as ONNX Runtime lists them.
+def plugin_devices(module: str, provider: str, kind: str) -> list[Any]:
+    """The devices of a kind ("NPU") that ``provider`` from the package ``module`` can run on, by ONNX Runtime's list.
 
+    Other kinds do not count: where there is no NPU, QNN's provider offers the CPU, to compile for an NPU elsewhere.
     The package follows ONNX Runtime's packaging guide: ``get_library_path()`` gives the library.
 
     Raises:
@@ -21,7 +22,9 @@ def plugin_devices(module: str, provider: str) -> list[Any]:
     import onnxruntime
 
     _register(module, provider)
-    return [device for device in onnxruntime.get_ep_devices() if device.ep_name == provider]
+    wanted = getattr(onnxruntime.OrtHardwareDeviceType, kind)
+    found = onnxruntime.get_ep_devices()
+    return [device for device in found if device.ep_name == provider and device.device.type == wanted]
 
 
 @cache

@@ -42,6 +42,7 @@ class OrtProvider:
             None where they are in host memory.
         system: the only ``platform.system()`` it exists on, None where there is no such limit.
         plugin: the module of a package that adds the provider to any ONNX Runtime, None where it is built in.
+        plugin_kind: the kind of device, as ``onnxruntime.OrtHardwareDeviceType`` names it, that such a package runs on.
         several: whether a number may choose between several devices.
         device_files: pattern of what Linux's driver for the device puts into /dev, None where that tells nothing.
         nvidia: whether it needs an NVIDIA GPU.
@@ -57,6 +58,7 @@ class OrtProvider:
     memory: str | None = None
     system: str | None = None
     plugin: str | None = None
+    plugin_kind: str = "NPU"
     several: bool = False
     device_files: str | None = None
     nvidia: bool = False

@@ -103,7 +103,7 @@ class OnnxRuntimeSession(Session):
                 onnxruntime.preload_dlls()
         try:
             if facts.plugin is not None and not built_in:
-                device = plugin_devices(facts.plugin, facts.provider)[self._device]
+                device = plugin_devices(facts.plugin, facts.provider, facts.plugin_kind)[self._device]
                 options.add_provider_for_devices([device], chosen)
             return onnxruntime.InferenceSession(model.source, options, providers=providers, enable_fallback=0)
         except self._errors as error:

@@ -42,3 +42,36 @@ def chain_reference(proto: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     for tensor in proto.graph.initializer:
         x = np.maximum(x @ numpy_helper.to_array(tensor), 0)
     return x
+
+
+def small_net() -> onnx.ModelProto:
+    """Pictures [N, 3, 16, 16] and token ids [N, L] -> probabilities [N, 10], through the ops that most nets have."""
+    rng = np.random.default_rng(2)
+
+    def draw(*shape: int) -> np.ndarray:
+        fan_in = int(np.prod(shape[1:])) or 1
+        drawn: np.ndarray = rng.standard_normal(shape) / np.sqrt(fan_in)
+        return drawn.astype(np.float32)
+
+    weights = {"c": draw(8, 3, 3, 3), "cb": draw(8), "d": draw(8, 1, 3, 3), "table": draw(20, 8), "g": draw(10, 16)}
+    weights |= {"scale": np.abs(draw(8)), "shift": draw(8), "mean": draw(8), "var": np.abs(draw(8)) + 0.5}
+    weights |= {"gb": draw(10), "rest": np.array([0, -1])}
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["picture", "c", "cb"], ["conv"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        node("BatchNormalization", ["conv", "scale", "shift", "mean", "var"], ["bn"]),
+        node("HardSwish", ["bn"], ["act"]),
+        node("Conv", ["act", "d"], ["depthwise"], group=8, pads=[1, 1, 1, 1]),
+        node("Relu", ["depthwise"], ["relu"]),
+        node("MaxPool", ["relu"], ["pool"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("GlobalAveragePool", ["pool"], ["average"]),
+        node("Reshape", ["average", "rest"], ["seen"]),
+        node("Gather", ["table", "tokens"], ["embedded"]),
+        node("ReduceMean", ["embedded", "axis"], ["read"], keepdims=0),
+        node("Concat", ["seen", "read"], ["both"], axis=1),
+        node("Gemm", ["both", "g", "gb"], ["logits"], transB=1),
+        node("Softmax", ["logits"], ["y"], axis=-1),
+    ]
+    weights["axis"] = np.array([1])
+    inputs = [value("picture", ["N", 3, 16, 16]), value("tokens", ["N", "L"], TensorProto.INT64)]
+    return model(nodes, inputs, [value("y", ["N", 10])], weights)

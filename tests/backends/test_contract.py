@@ -11,7 +11,7 @@ import pytest
 from compressor.backends.base import BACKENDS, Array, Backend, get_backend
 from compressor.backends.inputs import random_feeds
 from compressor.errors import BackendError, CompressorError, ModelFileError, RegistryError, UsageError
-from tests.backends.small_models import chain, chain_reference, value
+from tests.backends.small_models import chain, chain_reference, small_net, value
 
 STATES = {name: get_backend(name).probe() for name in BACKENDS.names()}
 
@@ -114,6 +114,26 @@ def test_computes_what_numpy_computes(backend: Backend) -> None:
     x = np.random.default_rng(0).standard_normal((5, 16)).astype(np.float32)
     with backend.open(proto, optimize=False) as session:
         np.testing.assert_allclose(session.run({"x": x})["y"], chain_reference(proto, x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+def test_computes_what_onnx_runtime_computes_on_the_cpu(backend: Backend, optimize: bool) -> None:
+    if backend.name == "null":
+        pytest.skip("it computes nothing")
+    proto = small_net()
+    with (
+        backend.open(proto, threads=1, optimize=optimize) as session,
+        get_backend("onnxruntime-cpu").open(proto, optimize=False) as reference,
+    ):
+        assert [spec.shape for spec in session.inputs] == [spec.shape for spec in reference.inputs]
+        assert [spec.dtype for spec in session.inputs] == [spec.dtype for spec in reference.inputs]
+        for sizes in ({"N": 1, "L": 5}, {"N": 3, "L": 2}):
+            feeds = random_feeds(session.inputs, seed=4, dims=sizes, bounds={"tokens": 20})
+            tolerance = 1e-5 if session.provider.endswith(("cpu", "CPU", "CPUExecutionProvider")) else 1e-2
+            np.testing.assert_allclose(
+                session.run(feeds)["y"], reference.run(feeds)["y"], rtol=tolerance, atol=tolerance
+            )
+            assert len(session.time_ns(feeds, 2)) == 2
 
 
 def test_runs_at_several_batch_sizes_and_repeats_itself(backend: Backend) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.machinery
 import platform
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from compressor.backends import nvidia, onnxruntime_providers
+from compressor.backends import nvidia, onnxruntime_providers, ort_plugin
 from compressor.backends.base import get_backend
 from compressor.backends.onnxruntime_providers import PROVIDERS, OnnxRuntimeProvider
 from compressor.backends.ort_assignment import check_assignment, shape_arithmetic
@@ -167,3 +169,38 @@ def test_nvidia_smi_is_read() -> None:
         "Tesla T4 (driver 550.1)",
     ]
     assert nvidia.parse("No devices were found\n") == ()
+
+
+def test_a_package_that_adds_a_provider_counts_devices_of_its_kind_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an NPU, QNN's provider offers the CPU, on which it can compile but not run."""
+    kinds = onnxruntime.OrtHardwareDeviceType
+
+    def device(name: str, kind: object) -> SimpleNamespace:
+        return SimpleNamespace(ep_name=name, device=SimpleNamespace(type=kind))
+
+    provider = FACTS["onnxruntime-qnn"].provider
+    offered = [device(provider, kinds.CPU), device("CPUExecutionProvider", kinds.CPU)]
+    package = SimpleNamespace(
+        get_library_path=lambda: "/nowhere/libqnn.so", __spec__=importlib.machinery.ModuleSpec("q", None)
+    )
+    registered: list[tuple[str, str]] = []
+    monkeypatch.setitem(sys.modules, "onnxruntime_qnn", package)
+    monkeypatch.setattr(onnxruntime, "register_execution_provider_library", lambda *call: registered.append(call))
+    monkeypatch.setattr(onnxruntime, "get_ep_devices", lambda: offered)
+    ort_plugin._register.cache_clear()
+    assert get_backend("onnxruntime-qnn").probe().reason == f"{provider} finds 0 NPUs that it can run on"
+    offered.append(device(provider, kinds.NPU))
+    assert get_backend("onnxruntime-qnn").probe().usable
+    assert registered == [(provider, "/nowhere/libqnn.so")]
+    ort_plugin._register.cache_clear()
+
+
+def test_a_library_that_cannot_be_loaded_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = SimpleNamespace(
+        get_library_path=lambda: "/nowhere/libqnn.so", __spec__=importlib.machinery.ModuleSpec("q", None)
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime_qnn", package)
+    ort_plugin._register.cache_clear()
+    found = get_backend("onnxruntime-qnn").probe()
+    assert not found.usable
+    assert "ONNX Runtime cannot load QNNExecutionProvider" in str(found.reason)

@@ -96,18 +96,21 @@ class DecoderBlock(nn.Module):
 
 
 class Gpt(nn.Module):
-    """int64 tokens [N, 16] -> logits [N, 16, vocabulary]."""
+    """int64 tokens [N, ``tokens``] -> logits [N, ``tokens``, ``vocabulary``]."""
 
     cosines: Tensor
     sines: Tensor
 
-    def __init__(self, width: int = 64, heads: int = 4, kv_heads: int = 2, depth: int = 2) -> None:
+    def __init__(
+        self, width: int = 64, heads: int = 4, kv_heads: int = 2, depth: int = 2, *, vocabulary: int = VOCABULARY,
+        tokens: int = TOKENS,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList(DecoderBlock(width, heads, kv_heads) for _ in range(depth))
         self.norm = RmsNorm(width)
-        self.head = nn.Linear(width, VOCABULARY, bias=False)
-        cosines, sines = rotary_table(TOKENS, width // heads)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        cosines, sines = rotary_table(tokens, width // heads)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
 

@@ -147,7 +147,7 @@ def comparison_tables(result: Comparison) -> list[RenderableType]:
     columns = ("model", "median ms", "fastest ms", *ratio_columns)
     setup = (
         f"{result.backend} ({result.provider}), {result.threads} thread{'s' if result.threads > 1 else ''}, "
-        f"{result.processes} processes of {result.blocks} blocks; "
+        f"{result.processes} processes of {result.blocks} blocks, {result.timed}; "
         f"baseline against itself: up to {result.noise_floor:.1%} off"
     )
     return [table(columns, list(_comparison_rows(result))), line(setup)]

@@ -17,6 +17,8 @@ LIBRARIES = (
     "jinja2", "ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", "protobuf", "pydantic", "rich", "scipy",
     "typer",
 )  # fmt: skip
+# Packages that bring the module onnxruntime with other providers, in place of the package of that name.
+ONNX_RUNTIMES = ("onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-openvino")
 TORCH_EXTRA = ("torch>=2.10", "onnx-ir>=0.2", "onnxscript>=0.7")
 
 
@@ -63,16 +65,24 @@ class Checkup:
 
 def examine() -> Checkup:
     """Look at this environment and machine; changes nothing and never raises for what is missing."""
+    runtimes = {name: version for name in ONNX_RUNTIMES if (version := _version(name)) is not None}
     return Checkup(
         compressor=compressor.__version__,
         python=platform.python_version(),
         executable=sys.executable,
-        libraries={name: _version(name) for name in LIBRARIES},
+        libraries={name: _version(name) for name in LIBRARIES} | {"onnxruntime": next(iter(runtimes.values()), None)},
         torch_extra={name: _version(name) for name in (line.partition(">")[0] for line in TORCH_EXTRA)},
         backends={name: get_backend(name).probe() for name in BACKENDS.names()},
         hardware=fingerprint().to_json(),
-        warnings=[*configuration_warnings(threads=1), *load_warnings()],
+        warnings=[*configuration_warnings(threads=1), *load_warnings(), *_overwritten(runtimes)],
     )
+
+
+def _overwritten(runtimes: dict[str, str]) -> list[str]:
+    """Packages that bring the same module overwrite each other's files: only one of them really is there."""
+    if len(runtimes) < 2:
+        return []
+    return [f"{' and '.join(runtimes)} bring the same module: uninstall all of them and install the one that you need."]
 
 
 def _version(distribution: str) -> str | None:

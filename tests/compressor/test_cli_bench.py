@@ -28,6 +28,7 @@ def test_table(cli: Cli, models: tuple[Path, Path]) -> None:
     assert other[-1] in {"faster", "slower", "inconclusive"}
     assert float(other[3]) == pytest.approx(float(other[1]) / float(baseline[1]), rel=0.01)
     assert "onnxruntime-cpu (CPUExecutionProvider), 1 thread, 2 processes" in out
+    assert "whole runs, inputs and outputs in host memory" in " ".join(out.split())
     assert all(line.startswith("warning: ") for line in err.splitlines())
 
 

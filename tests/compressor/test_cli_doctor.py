@@ -70,3 +70,21 @@ def test_torch_alone_may_be_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
 def test_warnings_are_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "load_warnings", lambda: ["The machine is [busy]."])
     assert "\nwarning: The machine is [busy].\n" in cli.ok("doctor")
+
+
+def test_other_packages_bring_onnxruntime_too_but_not_two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    really, there = importlib.metadata.version, {"onnxruntime-gpu": "1.99"}
+
+    def version(name: str) -> str:
+        if name.startswith("onnxruntime"):
+            if name not in there:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return there[name]
+        return really(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = doctor.examine()
+    assert found.libraries["onnxruntime"] == "1.99"
+    assert found.healthy
+    there["onnxruntime"] = "1.32"
+    assert "onnxruntime and onnxruntime-gpu bring the same module" in " ".join(doctor.examine().warnings)

@@ -22,7 +22,7 @@ def lines(outcome: Outcome) -> list[RenderableType]:
     tally, recipe = outcome.tally, outcome.recipe
     found: list[RenderableType] = []
     for panel, crossings in outcome.crossings.items():
-        found.append(_table(outcome, panel))
+        found += [Text(_title(outcome, panel)), _table(outcome, panel)]
         found.extend(Text(_sentence(crossing)) for crossing in crossings)
     budget = f"{recipe.budget.epochs} epochs" if recipe.budget.epochs else f"{recipe.budget.seconds:g} s"
     done = f"{tally.done} of {tally.total} trials done" + (f", {tally.failed} failed" if tally.failed else "")
@@ -30,13 +30,18 @@ def lines(outcome: Outcome) -> list[RenderableType]:
     return found
 
 
+def _title(outcome: Outcome, panel: Panel) -> str:
+    """A line of its own: a table breaks its title to its width."""
+    original = outcome.originals.get(panel[0])
+    was = f"; original {_number(original['metric'])}" if original is not None else ""
+    return plain(f"{', '.join(panel)}: {outcome.recipe.metric}{was}")
+
+
 def _table(outcome: Outcome, panel: Panel) -> Table:
     """Ratios down, regimes across: mean ± standard deviation (seeds)."""
     rows = [row for row in outcome.rows if (row.model, row.pattern, row.criterion) == panel]
     regimes = [name for name in outcome.recipe.regimes if any(row.regime == name for row in rows)]
-    original = outcome.originals.get(panel[0])
-    was = f"; original {_number(original['metric'])}" if original is not None else ""
-    table = Table(title=plain(f"{', '.join(panel)}: {outcome.recipe.metric}{was}"), title_justify="left")
+    table = Table()
     table.add_column("removed", justify="right")
     for regime in regimes:
         table.add_column(plain(regime), justify="right")

@@ -38,6 +38,7 @@ def test_a_study_from_recipe_to_files_and_once_more(cli: Cli, tmp_path: Path) ->
     again = cli.json("study", "run", found, "-o", out, "--no-plots")
     assert again["results"] == first["results"], "nothing is done twice"
     table = cli.ok("study", "table", found, "-o", out, "--no-plots")
+    assert table.startswith("digits, structured, l1: accuracy; original 0.99")
     assert "2 of 2 trials done" in table
     assert "one-shot" in table
     with (out / "table.csv").open(encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from compressor.backends.base import BACKENDS, Array, Backend, get_backend
 from compressor.backends.inputs import random_feeds
+from compressor.backends.sampling import settle
 from compressor.errors import BackendError, CompressorError, ModelFileError, RegistryError, UsageError
 from tests.backends.small_models import chain, chain_reference, small_net, value
 
@@ -150,6 +152,21 @@ def test_times_every_run(backend: Backend) -> None:
         times = session.time_ns(random_feeds(session.inputs, seed=0), 5)
     assert len(times) == 5
     assert all(type(time) is int and time > 0 for time in times)
+
+
+def test_one_thread_uses_one_cpu(backend: Backend) -> None:
+    """CPU time against wall time; other programs can only make the share smaller, never larger."""
+    if backend.name == "null":
+        pytest.skip("it computes nothing")
+    with backend.open(chain(4, 512), threads=1) as session:
+        feeds = {"x": np.ones((128, 512), np.float32)}
+        session.time_ns(feeds, 3)
+        session.threads = 2  # so that settle waits for threads that other sessions may have left spinning
+        settle(session)
+        session.threads = 1
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        session.time_ns(feeds, 10)
+        assert time.process_time() - cpu_s < 1.2 * (time.perf_counter() - wall_s) + 0.02
 
 
 def test_wrong_feeds_are_refused(backend: Backend) -> None:

@@ -52,7 +52,8 @@ def run_study(
     job, folder = _job(recipe, storage, out)
     with progress("study") as report:
         shared = run(job, workers, retry_failed=retry_failed, progress=report)
-    _finish(outcome_of(shared), folder, plots, as_json)
+    if _finish(outcome_of(shared), folder, plots, as_json):
+        raise typer.Exit(1)  # workers died
 
 
 @study.command("table")
@@ -82,7 +83,8 @@ def _job(recipe: Path, storage: str | None, out: Path | None) -> tuple[Job, Path
     return Job(recipe, storage or f"sqlite:///{folder / 'study.db'}"), folder
 
 
-def _finish(outcome: Outcome, folder: Path, plots: bool, as_json: bool) -> None:
+def _finish(outcome: Outcome, folder: Path, plots: bool, as_json: bool) -> int:
+    """Write and show; how many trials are left."""
     from compressor.study.outcome import write_outcome
 
     OUTCOME.written[:] = [str(path) for path in write_outcome(outcome, folder)]
@@ -100,6 +102,7 @@ def _finish(outcome: Outcome, folder: Path, plots: bool, as_json: bool) -> None:
         warn(f"{left} of {outcome.tally.total} trials are not done yet")
     if outcome.failures:
         raise typer.Exit(1)
+    return left
 
 
 def _plotted(outcome: Outcome, folder: Path) -> list[str]:

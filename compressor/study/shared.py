@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS = 3
 """A trial whose worker died so often is given up."""
 
-KEY, RESULT, ERROR, FACTORS = "key", "result", "error", "factors"
+KEY, RESULT, ERROR = "key", "result", "error"
 _ORIGINALS = "originals"
 
 
@@ -212,7 +212,7 @@ class Shared:
         factors = self._trials[key].to_json()
         names = {name: sorted({trial.to_json()[name] for trial in self._trials.values()}) for name in factors}
         added = create_trial(
-            state=TrialState.WAITING, params=factors, user_attrs={KEY: key, FACTORS: factors},
+            state=TrialState.WAITING, params=factors, user_attrs={KEY: key},
             distributions={name: CategoricalDistribution(choices) for name, choices in names.items()},
         )  # fmt: skip
         self._study.add_trial(added)

@@ -77,6 +77,14 @@ def test_what_is_missing_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.
     assert "pip install 'compressor[study]'" in said
 
 
+def test_trials_that_dead_workers_left_are_told(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from compressor.study import workers
+
+    monkeypatch.setattr(workers, "work", lambda job, shared, progress: 0)
+    code, _, err = cli("study", "run", written(tmp_path), "-o", tmp_path / "out", "--no-plots")
+    assert (code, err) == (1, "warning: 8 of 8 trials are not done yet\n")
+
+
 @pytest.mark.slow
 def test_two_workers_in_processes_of_their_own(tmp_path: Path) -> None:
     found = written(tmp_path, regimes={"one-shot": {}}, budget={"epochs": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -55,15 +56,28 @@ class CudaSession(TorchSession):
 
     @contextmanager
     def _settings(self, verb: str) -> Iterator[None]:
-        """As on the CPU; on this GPU, with TensorFloat-32 in convolutions only where it may be."""
+        """As on the CPU; on this GPU, and in full float32 where that was asked for."""
         with super()._settings(verb), torch.cuda.device(self.device):
-            convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-            if self._exact:
-                torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-            try:
+            if not self._exact:
                 yield
-            finally:
-                torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products
+                return
+            with full_float32():
+                yield
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """No TensorFloat-32, which rounds the factors of products to 10 bits, in matrix products and convolutions."""
+    backends: Any = torch.backends  # its stubs lack cudnn.conv
+    kinds = (backends.cuda.matmul, backends.cudnn.conv)
+    before = [kind.fp32_precision for kind in kinds]
+    for kind in kinds:
+        kind.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
 
 
 def _time_on_gpu(call: Call, repeats: int) -> list[int]:

@@ -16,6 +16,7 @@ from compressor.backends.base import Array, available_cpus, get_backend
 from compressor.backends.openvino_runtime import OpenVino
 from compressor.errors import BackendError, UsageError
 from tests.backends.small_models import chain, chain_reference, model, value
+from tests.house.source_tree import PYPROJECT
 
 CPU = OpenVino("CPU")
 needs_openvino = pytest.mark.skipif(not CPU.probe().usable, reason=f"{CPU.probe().reason}; {CPU.probe().install}")
@@ -148,3 +149,5 @@ def test_absence_is_reported_with_the_install_line(monkeypatch: pytest.MonkeyPat
     assert (found.usable, found.version) == (False, None)
     with pytest.raises(BackendError, match="pip install 'openvino"):
         CPU.open(chain(1))
+    (requirement,) = PYPROJECT["project"]["optional-dependencies"]["openvino"]
+    assert found.install == f"pip install '{requirement}'"

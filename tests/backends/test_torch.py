@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -162,6 +163,47 @@ def test_without_a_compiler_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch)
 def test_there_is_one_cpu() -> None:
     with pytest.raises(UsageError, match="no choice of devices"):
         get_backend("torch-cpu:1")
+
+
+def test_full_float32_is_put_back_even_after_an_error() -> None:
+    from compressor.backends.pytorch.cuda import full_float32
+
+    backends: Any = torch.backends
+    kinds = (backends.cuda.matmul, backends.cudnn.conv)
+    before = [kind.fp32_precision for kind in kinds]
+
+    def fail() -> None:
+        assert [kind.fp32_precision for kind in kinds] == ["ieee", "ieee"]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), full_float32():
+        fail()
+    assert [kind.fp32_precision for kind in kinds] == before
+
+
+def test_on_a_gpu_each_run_is_waited_for_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of the calls, with events that only write it down: a GPU is needed for the rest."""
+    from compressor.backends.pytorch import cuda
+
+    said: list[str] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            said.append("record")
+
+        def synchronize(self) -> None:
+            said.append("wait")
+
+        def elapsed_time(self, end: Event) -> float:
+            return 0.25  # milliseconds
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: said.append("idle"))
+    assert cuda._time_on_gpu(lambda: said.append("run"), 2) == [250_000, 250_000]
+    assert said == ["idle", *["record", "run", "record", "wait"] * 2]
 
 
 @needs_gpu

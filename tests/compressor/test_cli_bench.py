@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from compressor.backends.base import get_backend
 from tests.compressor.cli_models import Cli, fixed_model, mlp, saved
 
 QUICK = ("--processes", "2", "--seconds", "0.02")
@@ -59,6 +60,21 @@ def test_sizes_are_used(cli: Cli, tmp_path: Path) -> None:
         for size in (("--dim", "n=1"), ("--dim", "n=20000"))
     ]
     assert times[1] > 10 * times[0]
+
+
+@pytest.mark.parametrize(
+    ("backend", "provider"), [("openvino-cpu", "OpenVINO CPU"), ("torch-cpu", "torch eager cpu"), ("null", "null")]
+)
+def test_other_runtimes(cli: Cli, models: tuple[Path, Path], backend: str, provider: str) -> None:
+    found = get_backend(backend).probe()
+    if not found.usable:
+        pytest.skip(f"{found.reason}; {found.install}")
+    options = ("--backend", backend, "--processes", "2", "--seconds", "0.02")
+    result = cli.json("bench", *models, *options)
+    assert (result["backend"], result["provider"], result["threads"]) == (backend, provider, 1)
+    runtime = {"backend": backend, "provider": provider, "version": found.version, "device": found.device}
+    assert result["fingerprint"]["runtime"] == runtime
+    assert result["fingerprint"]["digest"] != cli.json("doctor")["hardware"]["digest"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from compressor.proof import Progress
 from compressor.study.grid import Trial
 from compressor.study.reading import parse_recipe
 from compressor.study.recipe import Recipe
-from compressor.study.shared import Finished, Shared
+from compressor.study.shared import Finished
 from compressor.study.storage import Pulse
 from compressor.study.workers import Job, work
 from tests.house.source_tree import ROOT
@@ -79,9 +79,12 @@ def noted(log: Path, what: str) -> list[str]:
     return [line.partition(" ")[2] for line in lines if line.startswith(f"{what} ")]
 
 
-def start_worker(found: Job, log: Path, *, seconds: float = 0.0, hang_at: str = "") -> subprocess.Popen[bytes]:
-    """A worker with a stand-in, in a process of its own."""
-    told = [str(found.recipe), found.storage, str(log), str(seconds), hang_at]
+def start_worker(
+    found: Job, log: Path, *, seconds: float = 0.0, hang_at: str = "", together: int = 1
+) -> subprocess.Popen[bytes]:
+    """A worker with a stand-in, in a process of its own; it begins when so many have their logs beside its own."""
+    pulse = [str(found.pulse.interval_s), str(found.pulse.grace_s)]
+    told = [str(found.recipe), found.storage, *pulse, str(log), str(seconds), hang_at, str(together)]
     return subprocess.Popen([sys.executable, "-m", "tests.study.small", *told], cwd=ROOT)
 
 
@@ -90,12 +93,15 @@ def finished(trials: list[tuple[Trial, float]]) -> list[Finished]:
     return [Finished(trial, {**result(trial), "metric": metric}, None) for trial, metric in trials]
 
 
-def shared(found: Job) -> Shared:
-    """The study, as this process sees it."""
-    return found.open()
+def _main(recipe: str, storage: str, interval: str, grace: str, log: str, seconds: str, hang: str, many: str) -> None:
+    """A worker's whole life."""
+    found = Job(Path(recipe), storage, Pulse(int(interval), int(grace)))
+    opened = found.open()
+    Path(log).touch()
+    while len(list(Path(log).parent.glob("*.log"))) < int(many):
+        time.sleep(0.01)
+    work(found, opened, act=Acting(Path(log), float(seconds), hang))
 
 
 if __name__ == "__main__":
-    _recipe, _storage, _log, _seconds, _hang_at = sys.argv[1:]
-    _job = Job(Path(_recipe), _storage, PULSE)
-    work(_job, _job.open(), act=Acting(Path(_log), float(_seconds), _hang_at))
+    _main(*sys.argv[1:])

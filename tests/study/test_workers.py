@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compressor.study.grid import trials_of
+from compressor.study.storage import Pulse
 from compressor.study.workers import work
 from tests.study.small import Acting, job, noted, start_worker
 
@@ -18,8 +20,8 @@ MANY = {"seeds": list(range(6))}  # 24 trials
 
 
 def test_two_workers_do_each_trial_exactly_once(tmp_path: Path) -> None:
-    found, logs = job(tmp_path, **MANY), [tmp_path / "first", tmp_path / "second"]
-    workers = [start_worker(found, log, seconds=0.05) for log in logs]
+    found, logs = replace(job(tmp_path, **MANY), pulse=Pulse()), [tmp_path / "first.log", tmp_path / "second.log"]
+    workers = [start_worker(found, log, seconds=0.05, together=len(logs)) for log in logs]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     shared = found.open()
     began = [key for log in logs for key in noted(log, "began")]
@@ -30,7 +32,7 @@ def test_two_workers_do_each_trial_exactly_once(tmp_path: Path) -> None:
 
 
 def test_killing_a_worker_loses_no_finished_trial(tmp_path: Path) -> None:
-    found, log, rest = job(tmp_path), tmp_path / "killed", tmp_path / "rest"
+    found, log, rest = job(tmp_path), tmp_path / "killed.log", tmp_path / "rest.log"
     trials = trials_of(found.open().recipe)
     hang_at = trials[3].key
     doomed = start_worker(found, log, hang_at=hang_at)

@@ -18,12 +18,12 @@ def demo(
     ),
     as_json: JsonFlag = False,
 ) -> None:
-    """Cut a trained digit classifier to several sizes; show accuracy, size and latency of each."""
+    """Cut a trained digit classifier to several sizes, recover it; show accuracy, size and latency of each."""
     from compressor.cli_tables import line, table
     from compressor.demo import run_demo
     from compressor.demo_report import HEADINGS, REPORT, RESULT, notes, rows
 
-    with progress("cutting and measuring; under a minute") as report:
+    with progress("cutting and measuring; about a minute") as report:
         result = run_demo(out, progress=report)
     OUTCOME.written[:] = [str(out)]
     for warning in result.latency.warnings:

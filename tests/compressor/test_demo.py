@@ -15,10 +15,10 @@ import onnxruntime as ort
 import pytest
 
 from compressor import demo as demo_module
-from compressor.demo import SETTINGS, Demo, run_demo
+from compressor.demo import CALIBRATION, SETTINGS, Demo, run_demo
 from compressor.demo_report import render, rows
 from compressor.models.demo import demo_card, demo_model_path, load_digits
-from compressor.proof import verify_files
+from compressor.structure_proof import verify_structure
 from tests.compressor.cli_models import Cli, in_process, snapshot
 
 
@@ -47,10 +47,13 @@ def test_accuracies_are_those_of_the_files(finished: tuple[Demo, Path]) -> None:
         assert cut.correct == int((np.asarray(logits).argmax(1) == labels).sum())
 
 
-def test_the_gentlest_cut_keeps_a_useful_accuracy(finished: tuple[Demo, Path]) -> None:
+def test_recovery_keeps_a_useful_accuracy(finished: tuple[Demo, Path]) -> None:
     demo, _ = finished
-    assert demo.cuts[1].correct / demo.pictures > 0.95
-    assert demo.cuts[1].counts.params < 0.9 * demo.cuts[0].counts.params
+    half = demo.cuts[2]
+    assert half.correct / demo.pictures > 0.95
+    assert half.correct_cut is not None
+    assert half.correct_cut / demo.pictures < 0.8  # what recovery is for
+    assert half.counts.params < 0.5 * demo.cuts[0].counts.params
 
 
 def test_every_cut_meets_its_target_and_is_proven(finished: tuple[Demo, Path]) -> None:
@@ -58,14 +61,15 @@ def test_every_cut_meets_its_target_and_is_proven(finished: tuple[Demo, Path]) -
     for setting, cut in zip(SETTINGS, demo.cuts[1:], strict=True):
         assert cut.counts.macs <= setting.macs * demo.cuts[0].counts.macs
         assert cut.plan is not None
-        evidence = verify_files(folder / demo.cuts[0].file, folder / cut.file, folder / cut.plan, seed=9)
-        assert evidence.max_error < evidence.tolerance
+        assert cut.verification is not None
+        assert cut.verification["max_error"] < cut.verification["tolerance"]
+        assert verify_structure(folder / demo.cuts[0].file, folder / cut.file, folder / cut.plan)
 
 
 def test_files_and_result(finished: tuple[Demo, Path]) -> None:
     demo, folder = finished
     files = [name for cut in demo.cuts for name in (cut.file, cut.plan) if name]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*files, "report.html", "result.json"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*files, CALIBRATION, "report.html", "result.json"])
     assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(demo.to_json()))
 
 
@@ -74,7 +78,8 @@ def test_the_shown_command_gives_the_same_file(
 ) -> None:
     demo, folder = finished
     monkeypatch.chdir(tmp_path)
-    Path(demo.cuts[0].file).write_bytes((folder / demo.cuts[0].file).read_bytes())
+    for name in (demo.cuts[0].file, CALIBRATION):
+        Path(name).write_bytes((folder / name).read_bytes())
     for cut in demo.cuts[1:]:
         cli.ok(*(cut.command or "").split()[1:])
         assert Path(cut.file).read_bytes() == (folder / cut.file).read_bytes()
@@ -125,4 +130,4 @@ def test_command(tmp_path: Path) -> None:
     assert len([line for line in done.stdout.split("\n") if re.search(r"\d %", line)]) >= len(SETTINGS) + 1
     result = json.loads((tmp_path / "demo-output" / "result.json").read_text())
     assert result["latency"]["processes"] == 5
-    assert result["seconds"] < 60
+    assert result["seconds"] < 180

@@ -86,7 +86,7 @@ def open_storage(url: str, pulse: Pulse) -> RDBStorage:
     """
     require("optuna", "study", "a study")
     import optuna
-    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+    from sqlalchemy import exc
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     wait: dict[str, Any] = {"connect_args": {"timeout": _LOCK_WAIT_S}} if url.startswith("sqlite") else {}
@@ -104,14 +104,14 @@ def open_storage(url: str, pulse: Pulse) -> RDBStorage:
                 "the database's driver is not installed", where=shown,
                 fix="For PostgreSQL: `pip install psycopg2-binary`.",
             ) from error  # fmt: skip
-        except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        except (exc.ArgumentError, exc.NoSuchModuleError, ValueError) as error:
             fix = "Give for example sqlite:///study.db or postgresql://user@host/name."
             raise UsageError("is no storage", where=shown, fix=fix) from error
-        except OperationalError as error:  # two that come first may both make the tables
-            if opening == _OPENINGS:
+        except (exc.OperationalError, exc.IntegrityError, exc.ProgrammingError) as error:
+            if opening == _OPENINGS:  # before that: of several that come first, each may be making the tables
                 raise EnvironmentProblem(f"the storage does not answer: {error.orig}", where=shown) from error
             time.sleep(0.2 * opening)
-        except DatabaseError as error:
+        except exc.DatabaseError as error:
             raise UsageError(f"is no database of a study: {error.orig}", where=shown) from error
     if url.startswith("sqlite"):
         _one_writer(storage.engine)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -190,7 +190,7 @@ def test_a_bias_that_recovery_added_comes_along() -> None:
 
 
 def test_a_bias_for_all_that_became_one_for_each_comes_along() -> None:
-    weights = {"w": (6, 8), "b": np.full(1, 2, np.float32), "u": (8, 4)}
+    weights: dict[str, Any] = {"w": (6, 8), "b": np.full(1, 2, np.float32), "u": (8, 4)}
     analysis = analysed("h = MatMul(x, w)\ni = Add(h, b)\nj = Relu(i)\ny = MatMul(j, u)", weights)
     (gone,) = removals(analysis, shares=(0.4,))
     trained = remove_atoms(analysis, gone)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from compressor.bridge.label_loss import are_probabilities, class_axis, is_class_label, label_loss, log_probabilities
 from compressor.bridge.onnx_module import OnnxModule
@@ -175,7 +176,8 @@ class _Accumulator:
             torch.func.grad(one, has_aux=True), in_dims=(None, 0, *(0 for _ in inputs)), chunk_size=self._chunk
         )
         try:
-            found: tuple[dict[str, Tensor], Tensor] = each(plain, labels, *inputs)
+            with sdpa_kernel(SDPBackend.MATH):  # the others have no rule for vmap and fall back to a slow, noisy loop
+                found: tuple[dict[str, Tensor], Tensor] = each(plain, labels, *inputs)
         except RuntimeError:  # what vmap has no rule for, and shapes that depend on values
             if self._samples:
                 raise  # it ran before: something else is wrong

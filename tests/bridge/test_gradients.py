@@ -17,6 +17,7 @@ from compressor.bridge import OnnxModule, from_onnx
 from compressor.bridge.gradients import accumulate
 from compressor.errors import UsageError
 from compressor.models.demo import demo_model_path, load_digits
+from tests.bridge.exported import exported
 
 
 @dataclass(frozen=True)
@@ -180,3 +181,11 @@ def test_a_loss_of_ones_own() -> None:
 def test_what_cannot_be_done(batches: list[Batch], options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         accumulate(from_onnx(demo_model_path(batchnorm=True)), batches, **options)
+
+
+def test_a_transformer_is_squared_by_vmap_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    module = from_onnx(exported("vit"))
+    pictures = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
+    found = accumulate(module, [Batch((pictures,), np.arange(4))], squares="sample")
+    assert found.method == "vmap"
+    assert not [warning for warning in recwarn if "vmap" in str(warning.message)]

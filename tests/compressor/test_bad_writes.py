@@ -120,7 +120,7 @@ sys.exit(main(sys.argv[1:]))
     ("module", "name"),
     [
         ("compressor.loaded", "read"),
-        ("compressor.pipeline", "select"),
+        ("compressor.choosing", "select"),
         ("compressor.proof", "verify_removal"),
         ("compressor.atomic", "FileSet.sync"),
         ("compressor.atomic", "FileSet.commit"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,9 @@ from compressor.passes.labels import Labels
 from compressor.passes.slices import Scores
 
 _MAX_BYTES = 256 << 20  # a plan of a billion-parameter model is far below
+
+
+Index: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # what NumPy can hold is checked before NumPy sees it
 
 
 class SpaceCut(BaseModel):
@@ -36,8 +39,8 @@ class SpaceCut(BaseModel):
 
     name: str
     size: int = Field(ge=1)
-    removed: list[int]
-    groups: list[list[int]] | None = None
+    removed: list[Index]
+    groups: list[list[Index]] | None = None
     why: str
     parameters: list[str]
 

@@ -170,3 +170,13 @@ def test_a_mutated_plan_is_refused_or_harmless(data: st.DataObject, tmp_path: Pa
     for space in ANALYSIS.spaces:
         assert np.isin(space.atoms, atoms).sum() < space.size
     assert np.isin(atoms, np.concatenate([space.atoms for space in ANALYSIS.spaces])).all()
+
+
+@pytest.mark.parametrize("index", [2**63, 2**31, -1])
+def test_an_index_that_no_axis_has_is_refused(index: int, tmp_path: Path) -> None:
+    tree = json.loads(_plan().to_bytes())
+    tree["cuts"][0]["removed"][0] = index
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(PlanError):
+        atoms_of(read_plan(path), ANALYSIS, DIGEST)

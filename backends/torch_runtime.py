@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from compressor.backends import nvidia
 from compressor.backends.base import (
@@ -18,9 +18,6 @@ from compressor.backends.base import (
     require_usable,
     thread_count,
 )
-
-if TYPE_CHECKING:
-    pass
 
 INSTALL = "pip install 'torch>=2.10' 'onnx-ir>=0.2' 'onnxscript>=0.7'"
 INSTALL_COMPILER = "sudo apt-get install g++"

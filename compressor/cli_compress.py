@@ -9,8 +9,8 @@ import typer
 
 from compressor import cli_schedule as schedules
 from compressor import cli_training as options
-from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
-from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
+from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
+from compressor.cli_output import OUTCOME, Report, progress
 from compressor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def compress(
     model: ModelArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the result is written.")],
+    output: OutputOption,
     params: Annotated[
         float | None, typer.Option("--params", metavar="R", help="Share of the parameters to keep.")
     ] = None,
@@ -147,11 +147,13 @@ def compress(
             result = carry_out(model, replay, output, verify=not no_verify, seed=seed, progress=noted, **after)
         else:
             common = {
-                "seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after
+                "seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after,
+                "schedule": schedules.scheduling(schedule, settings, shares, trials),
             }  # fmt: skip
-            common["schedule"] = schedules.scheduling(schedule, settings, shares, trials)
             result = _choose_and_cut(model, output, {**targets, **common}, given)
-    _finish(result, output, as_json)
+    from compressor.cli_tables import compression_tables
+
+    options.show(result, lambda: compression_tables(result), output, as_json)
 
 
 def _choose_and_cut(model: Path, output: Path, common: dict[str, Any], given: dict[str, Any]) -> Compression:
@@ -180,21 +182,3 @@ def _noting(report: Report, paths: list[Path | None]) -> Report:
         report(stage, done, total)
 
     return noted
-
-
-def _finish(result: Compression, output: Path, as_json: bool) -> None:
-    """Under torchrun one process speaks for all."""
-    from compressor.training.torchrun import leads
-
-    if leads():
-        options.forget_checkpoints(output)
-        _show(result, as_json)
-
-
-def _show(result: Compression, as_json: bool) -> None:
-    from compressor.cli_tables import compression_tables
-
-    if as_json:
-        emit_json(result.to_json())
-    else:
-        emit(*compression_tables(result))

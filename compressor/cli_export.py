@@ -119,10 +119,10 @@ def _by_input(axes: Any, module: nn.Module, examples: Any) -> Any:
 
 
 def _build(factory: str, options: dict[str, Any], seed: int) -> nn.Module:
-    from compressor.models.registry import require_torch
+    from compressor.extras import require_torch
     from compressor.user_code import load_callable
 
-    require_torch()
+    require_torch("exporting")
     import torch
 
     torch.manual_seed(seed)

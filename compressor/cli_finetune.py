@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from compressor import cli_training as options
-from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
-from compressor.cli_output import OUTCOME, emit, emit_json, progress
+from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
+from compressor.cli_output import OUTCOME, progress
 from compressor.errors import UsageError
 
 
 def finetune(
     model: ModelArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the result is written.")],
+    output: OutputOption,
     data: options.DataOption = None,
     function: options.FinetuneOption = None,
     teacher: Annotated[
@@ -56,15 +56,10 @@ def finetune(
     own = options.evaluation(evaluate)
     from compressor.cli_tables import training_lines
     from compressor.finetuning import finetune_file
-    from compressor.training.torchrun import leads
 
     with options.checkpoints_named(wish), progress("reading") as report:
         result = finetune_file(model, output, wish, teacher=teacher, evaluate=own, seed=seed, progress=report)
         OUTCOME.written[:] = [str(output)]
-    if not leads():
-        return
-    options.forget_checkpoints(output)
-    if as_json:
-        emit_json(result.to_json())
-    else:
-        emit(*training_lines(result.training, result.evaluation), f"model: {output}")
+    options.show(
+        result, lambda: [*training_lines(result.training, result.evaluation), f"model: {output}"], output, as_json
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compressor import cli_training as options
-from compressor.cli_options import JsonFlag, ModelArgument, SeedOption
-from compressor.cli_output import OUTCOME, emit, emit_json, progress
+from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
+from compressor.cli_output import OUTCOME, progress
 
 if TYPE_CHECKING:
     from compressor.sparsifying import Sparsification
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def sparsify(
     model: ModelArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where the result is written.")],
+    output: OutputOption,
     pattern: Annotated[
         str | None, typer.Option("--pattern", metavar="N:M", help="N of every M weights along the inputs stay.")
     ] = None,
@@ -46,13 +45,10 @@ def sparsify(
 ) -> None:
     """Set single weights to zero; every shape stays. Says what that is good for on which runtime."""
     wish = options.TrainingOptions(
-        data=data, finetune=finetune, epochs=epochs or (None if finetune else 0), minutes=None, batch_size=batch_size,
-        optimizer=optimizer, lr=lr, original_lr=None, clip=None, patience=None, monitor=None, distill=distill,
-        distill_share=None, distill_features=None, validation=validation, pixels=pixels, device=device,
-        checkpoints=None,
+        data=data, finetune=finetune, epochs=epochs or (None if finetune else 0), batch_size=batch_size,
+        optimizer=optimizer, lr=lr, distill=distill, validation=validation, pixels=pixels, device=device,
     ).wish(output, optional=True)  # fmt: skip
     from compressor.sparsifying import sparsify as carry_out
-    from compressor.training.torchrun import leads
 
     with options.checkpoints_named(wish), progress("sparsifying") as report:
         result = carry_out(
@@ -60,13 +56,7 @@ def sparsify(
             finetune=wish, evaluate=options.evaluation(evaluate), seed=seed, progress=report,
         )  # fmt: skip
         OUTCOME.written[:] = [str(output)]
-    if not leads():
-        return
-    options.forget_checkpoints(output)
-    if as_json:
-        emit_json(result.to_json())
-    else:
-        emit(*_lines(result))
+    options.show(result, lambda: _lines(result), output, as_json)
 
 
 def _any(text: str) -> Any:

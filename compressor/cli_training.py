@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 
 import typer
 
-from compressor.cli_output import OUTCOME
+from compressor.cli_output import OUTCOME, emit, emit_json
 from compressor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,24 +91,24 @@ CheckpointsOption: TypeAlias = Annotated[
 class TrainingOptions:
     """The options as given; None or False where not."""
 
-    data: str | None
-    finetune: str | None
-    epochs: int | None
-    minutes: float | None
-    batch_size: int | None
-    optimizer: str | None
-    lr: float | None
-    original_lr: float | None
-    clip: float | None
-    patience: int | None
-    monitor: str | None
-    distill: bool
-    distill_share: float | None
-    distill_features: float | None
-    validation: float | None
-    pixels: str | None
-    device: str | None
-    checkpoints: Path | None
+    data: str | None = None
+    finetune: str | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    batch_size: int | None = None
+    optimizer: str | None = None
+    lr: float | None = None
+    original_lr: float | None = None
+    clip: float | None = None
+    patience: int | None = None
+    monitor: str | None = None
+    distill: bool = False
+    distill_share: float | None = None
+    distill_features: float | None = None
+    validation: float | None = None
+    pixels: str | None = None
+    device: str | None = None
+    checkpoints: Path | None = None
     tail_patience: int | None = None
 
     def wish(self, output: Path, *, optional: bool = False) -> Finetuning | None:
@@ -210,6 +210,26 @@ def forget_checkpoints(output: Path) -> None:
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it never was, or holds something of the user's
         folder.rmdir()
+
+
+class Result(Protocol):
+    """What a command made."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+
+
+def show(result: Result, lines: Callable[[], Iterable[Any]], output: Path, as_json: bool) -> None:
+    """Say what was written, whose checkpoints are of no more use; under torchrun one process speaks for all."""
+    from compressor.training.torchrun import leads
+
+    if not leads():
+        return
+    forget_checkpoints(output)
+    if as_json:
+        emit_json(result.to_json())
+    else:
+        emit(*lines())
 
 
 def evaluation(spec: str | None) -> Evaluate | None:

@@ -14,6 +14,7 @@ from compressor import model_io
 from compressor.checkpoint_file import load_checkpoint
 from compressor.errors import UsageError
 from compressor.export_check import References, compare, references
+from compressor.extras import require_torch
 from compressor.models.export import (
     DEFAULT_OPSET,
     Dynamic,
@@ -25,7 +26,6 @@ from compressor.models.export import (
     named_inputs,
     trace,
 )
-from compressor.models.registry import require_torch
 
 if TYPE_CHECKING:
     import onnx
@@ -143,7 +143,7 @@ def export(
         ModelFileError: the checkpoint does not fit or a file cannot be written.
         EnvironmentProblem: PyTorch, onnxscript or safetensors is not installed.
     """
-    require_torch()
+    require_torch("exporting")
     if form not in _FORMS:
         raise UsageError(f"unknown form {form!r}", fix=f"Known: {', '.join(_FORMS)}.")
     target = None if path is None else Path(path)

@@ -28,6 +28,6 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         raise EnvironmentProblem(f"{purpose} needs the package {module!r}, which is not installed", fix=fix) from error
 
 
-def require_torch(purpose: str = "this") -> None:
+def require_torch(purpose: str) -> None:
     """Raise EnvironmentProblem with what to install where PyTorch is absent."""
     require("torch", "torch", purpose)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from compressor.atomic import write_bytes
 from compressor.errors import CompressorError, GraphError, UsageError
+from compressor.extras import require_torch
 from compressor.foreign_errors import ForeignErrors, reason
 from compressor.models.exporters import ExportRequest, by_dynamo, by_torchscript, quiet, require_exporters
-from compressor.models.registry import require_torch
 
 if TYPE_CHECKING:
     import onnx
@@ -122,7 +122,7 @@ def trace(
         UsageError: the exporter is unknown or cannot write that opset.
         GraphError: the module has something the exporter cannot express.
     """
-    require_torch()
+    require_torch("exporting")
     require_exporters()
     if exporter not in EXPORTERS:
         raise UsageError(f"unknown exporter {exporter!r}", fix=f"Known: {', '.join(EXPORTERS)}.")
@@ -150,7 +150,7 @@ def named_inputs(module: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
     Raises:
         UsageError: there are more than ``forward`` takes, one that it needs is missing or unknown, or one is no tensor.
     """
-    require_torch()
+    require_torch("exporting")
     import torch
 
     where = type(module).__name__

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compressor.errors import EnvironmentProblem, GraphError
+from compressor.errors import GraphError
+from compressor.extras import require
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -53,12 +54,7 @@ class ExportRequest:
 
 def require_exporters() -> None:
     """Raise EnvironmentProblem with what to install where onnxscript is absent, which tidies both exporters' graphs."""
-    try:
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise EnvironmentProblem(
-            "exporting needs onnxscript", fix="Install it with `pip install onnxscript`."
-        ) from error
+    require("onnxscript", "torch", "exporting")
 
 
 def by_dynamo(module: nn.Module, request: ExportRequest) -> onnx_ir.Model:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compressor.errors import EnvironmentProblem
+from compressor.extras import require_torch
 from compressor.registry import Registry
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
         RegistryError: no network has that name.
         EnvironmentProblem: PyTorch is not installed.
     """
-    require_torch()
+    require_torch("the networks")
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -72,7 +72,7 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
 
 def example_inputs(name: str, *, batch: int = 2, seed: int = 0) -> tuple[Tensor, ...]:
     """Random inputs for the network called ``name``, each [batch, *shape] (normal float32, or int64 tokens)."""
-    require_torch()
+    require_torch("the networks")
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -84,14 +84,6 @@ def example_inputs(name: str, *, batch: int = 2, seed: int = 0) -> tuple[Tensor,
         return torch.randint(spec.vocabulary, shape, generator=generator)
 
     return tuple(draw(spec) for spec in MODELS.get(name).inputs)
-
-
-def require_torch() -> None:
-    """Raise EnvironmentProblem with what to install where PyTorch is absent."""
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise EnvironmentProblem("PyTorch is not installed", fix="Install it with `pip install torch`.") from error
 
 
 def _randomize_vectors(module: nn.Module) -> None:

@@ -98,7 +98,7 @@ def test_interrupted_after_writing_says_so(cli: Cli, tmp_path: Path, monkeypatch
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("compressor.cli_compress.emit", stop)
+    monkeypatch.setattr("compressor.cli_training.emit", stop)
     code, _, err = cli("compress", model, "-o", output, "--macs", "0.5")
     assert (code, err) == (130, f"interrupted; already written: {output}\n")
     assert output.is_file()

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from compressor.settings import Part
 from compressor.study.paths import file_digest, model_path, source_digest
 
 MetricName: TypeAlias = Literal["accuracy", "loss", "perplexity"]
 HIGHER_IS_BETTER: dict[MetricName, bool] = {"accuracy": True, "loss": False, "perplexity": False}
-
-
-class Part(BaseModel):
-    """A block of the recipe; unknown keys are refused with the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, found: Any) -> Any:
-        if isinstance(found, dict):
-            known = list(cls.model_fields)
-            for key in found:
-                if key not in known:
-                    near = difflib.get_close_matches(str(key), known, n=1)
-                    hint = f"did you mean {near[0]!r}? " if near else ""
-                    raise ValueError(f"unknown key {key!r}; {hint}known: {', '.join(known)}")
-        return found
 
 
 class Data(Part):

@@ -53,6 +53,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.normalize": Floor.CORE,
     "compressor.protobuf_wire": Floor.CORE,
     "compressor.registry": Floor.CORE,
+    "compressor.settings": Floor.CORE,
     "compressor.sliced_values": Floor.CORE,
     "compressor.tensor_bytes": Floor.CORE,
     "compressor.tensor_values": Floor.CORE,

@@ -61,7 +61,7 @@ def test_files_that_are_no_recipes(tmp_path: Path, name: str, text: str) -> None
 
 
 def test_a_missing_file() -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="no such recipe"):
         read_recipe(Path("nowhere.yaml"))
 
 

@@ -13,6 +13,7 @@ from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.peers import run as run_peers
 from tests.benchmarks.recovery import run as run_recovery
+from tests.benchmarks.recovery_peers import run as run_recovery_peers
 from tests.benchmarks.report import load_average, save
 from tests.benchmarks.resnet20 import run as run_resnet20
 from tests.benchmarks.scale import run as run_scale
@@ -24,9 +25,10 @@ from tests.benchmarks.step_speed import run as run_step_speed
 BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
-    "criteria": run_criteria, "sparsity": run_sparsity,
+    "criteria": run_criteria, "sparsity": run_sparsity, "recovery_peers": run_recovery_peers,
 }  # fmt: skip
-ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria"}  # 23 GB of disk; minutes of training; half an hour
+# 23 GB of disk; minutes of training; half an hour each
+ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers"}
 
 
 def main() -> int:

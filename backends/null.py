@@ -22,6 +22,7 @@ from compressor.backends.base import (
     Session,
     thread_count,
 )
+from compressor.backends.kernels import Kernel
 from compressor.backends.protos import input_specs, load_structure
 from compressor.errors import BackendError
 
@@ -48,6 +49,7 @@ class NullBackend(Backend):
     """
 
     name = "null"
+    tells_kernels = True
 
     def __init__(self, cost: Cost = node_cost_ns) -> None:
         self._cost = cost
@@ -67,9 +69,10 @@ class NullBackend(Backend):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """See Backend.open; ``optimize`` makes no difference here."""
-        return NullSession(load_structure(model), thread_count(threads), extra_outputs, self._cost)
+        return NullSession(load_structure(model), thread_count(threads), extra_outputs, self._cost, profile)
 
 
 class NullSession(Session):
@@ -77,7 +80,10 @@ class NullSession(Session):
 
     provider = "null"
 
-    def __init__(self, model: onnx.ModelProto, threads: int, extra_outputs: Sequence[str], cost: Cost) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, threads: int, extra_outputs: Sequence[str], cost: Cost, profile: bool
+    ) -> None:
+        self.tells_kernels = profile
         self.threads = threads
         self._model = model
         self._cost = cost
@@ -102,6 +108,21 @@ class NullSession(Session):
         self._check(feeds)
         first, self._calls = self._calls, self._calls + repeats
         return [self._cost(self._model, call) for call in range(first, first + repeats)]
+
+    def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
+        """One made-up kernel a node, with equal shares of a run's time; one that the runtime added for each output."""
+        if not self.tells_kernels:
+            return super().kernels(feeds, repeats)
+        graph, times = self._model.graph, self.time_ns(feeds, repeats)
+        count = max(1, len(graph.node) + len(graph.output))
+        shares = tuple(max(1, time_ns // count) for time_ns in times)
+        computed = [
+            Kernel(node.name or node.output[0], node.op_type, tuple(filter(None, node.output)), False, shares)
+            for node in graph.node
+        ]
+        return computed + [
+            Kernel(f"copy of {value.name}", "Copy", (value.name,), True, shares) for value in graph.output
+        ]
 
     def close(self) -> None:
         """Refuse further use."""

@@ -23,6 +23,7 @@ class OnnxRuntimeCpu(Backend):
     """ONNX Runtime's CPUExecutionProvider."""
 
     name = "onnxruntime-cpu"
+    tells_kernels = True
 
     def probe(self) -> Availability:
         """Usable where onnxruntime imports and has the CPU provider."""
@@ -43,7 +44,8 @@ class OnnxRuntimeCpu(Backend):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """See Backend.open."""
         require_usable(self)
-        return OnnxRuntimeSession(prepare(model, extra_outputs), thread_count(threads), optimize)
+        return OnnxRuntimeSession(prepare(model, extra_outputs), thread_count(threads), optimize, profile=profile)

@@ -143,6 +143,7 @@ class OnnxRuntimeProvider(Backend):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """See Backend.open; every node must be the provider's, arithmetic on shapes apart."""
         require_usable(self)

@@ -35,6 +35,7 @@ class OpenVino(Backend):
     def __init__(self, kind: str, device: int = 0) -> None:
         self.name = f"openvino-{kind.lower()}" + (f":{device}" if device else "")
         self._kind, self._index = kind, device
+        self.tells_kernels = kind == "CPU"
         self._device = f"{kind}.{device}" if device else kind
 
     def on_device(self, index: int) -> Self:
@@ -66,11 +67,12 @@ class OpenVino(Backend):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """See Backend.open. OpenVINO has no switch for its rewriting: ``optimize=False`` keeps the precision only."""
         threads = thread_count(threads)
         require_usable(self)
-        return OpenVinoSession(model, load_structure(model), self._device, threads, extra_outputs, optimize)
+        return OpenVinoSession(model, load_structure(model), self._device, threads, extra_outputs, optimize, profile)
 
     def _listed(self, core: openvino.Core) -> bool:
         """With several GPUs OpenVINO lists GPU.0, GPU.1; with one, GPU."""

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compressor.backends import openvino_profile
 from compressor.backends.base import Array, ModelSource, Session, model_path
 from compressor.backends.clock import time_calls
+from compressor.backends.file_graph import name_nodes
+from compressor.backends.kernels import Kernel
 from compressor.backends.ort_model import PROTOBUF_LIMIT_BYTES, weight_bytes
 from compressor.backends.protos import input_specs, load_whole
 from compressor.errors import BackendError
@@ -37,6 +40,7 @@ class OpenVinoSession(Session):
         threads: threads of the CPU device.
         extra_outputs: see Backend.open.
         optimize: whether GPUs and NPUs may compute in a lower precision than the file's; the CPU never may.
+        profile: see Backend.open.
 
     Raises:
         BackendError: OpenVINO refuses the model, or takes another number of threads.
@@ -44,25 +48,17 @@ class OpenVinoSession(Session):
 
     def __init__(
         self, model: ModelSource, structure: onnx.ModelProto, device: str, threads: int,
-        extra_outputs: Sequence[str], optimize: bool,
+        extra_outputs: Sequence[str], optimize: bool, profile: bool = False,
     ) -> None:  # fmt: skip
-        import openvino
-
         self._where = "model" if isinstance(model, bytes) or hasattr(model, "graph") else str(model)
         self.provider, self.threads = f"OpenVINO {device}", threads
         self.inputs = input_specs(structure)
         self.output_names = list(dict.fromkeys([*(value.name for value in structure.graph.output), *extra_outputs]))
         self._request: Any = None
-        with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
-            source = _readable(model, structure, extra_outputs, Path(folder))
-            try:
-                core = openvino.Core()
-                self._compiled: Any = core.compile_model(
-                    core.read_model(source), device, _config(device, threads, optimize)
-                )
-                self._request = self._compiled.create_infer_request()
-            except error_types() as error:
-                raise self._failure("open", error) from error
+        self._device, self._config = device, _config(device, threads, optimize)
+        self.tells_kernels = profile and device == "CPU"
+        self._source = (model, structure, extra_outputs) if self.tells_kernels else None
+        self._compiled, self._request = self._compile(model, structure, extra_outputs, self._config)
         if device == "CPU":
             self._check_threads()
         parameters = (names for port in self._compiled.inputs if (names := port.get_names()))
@@ -89,28 +85,66 @@ class OpenVinoSession(Session):
         finally:
             del kept
 
+    def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
+        """See Session.kernels; the model is compiled anew, because OpenVINO counts from then on."""
+        if not self.tells_kernels:
+            return super().kernels(feeds, repeats)
+        if self._source is None:
+            raise BackendError("the session is closed", where=self._where)
+        model, structure, extra_outputs = self._source
+        model, structure = _with_unique_names(model, structure)
+        compiled, request = self._compile(model, structure, extra_outputs, {**self._config, "PERF_COUNT": True})
+        kept = self._bind(feeds, request)
+        counters = openvino_profile.Counters()
+        try:
+            for _ in range(openvino_profile.WARM_UP_RUNS + repeats):
+                request.infer()
+                counters.read(request)
+            times_ns = counters.times_ns(openvino_profile.WARM_UP_RUNS)
+            return openvino_profile.read_kernels(compiled, times_ns, structure.graph)
+        except error_types() as error:
+            raise self._failure("run", error) from error
+        finally:
+            del kept
+
     def close(self) -> None:
         """Free the request and the compiled model."""
-        self._request = self._compiled = None
+        self._request = self._compiled = self._source = None
 
-    def _bind(self, feeds: Mapping[str, Array]) -> list[Any]:
+    def _compile(
+        self, model: ModelSource, structure: onnx.ModelProto, extra_outputs: Sequence[str], config: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """(the compiled model, a request of it)."""
+        import openvino
+
+        with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+            source = _readable(model, structure, extra_outputs, Path(folder))
+            try:
+                core = openvino.Core()
+                compiled = core.compile_model(core.read_model(source), self._device, config)
+                return compiled, compiled.create_infer_request()
+            except error_types() as error:
+                raise self._failure("open", error) from error
+
+    def _bind(self, feeds: Mapping[str, Array], request: Any = None) -> list[Any]:
         """Hand the inputs over; the tensors must live as long as they are used."""
         import openvino
 
-        if self._request is None:
+        request = request or self._request
+        if request is None:
             raise BackendError("the session is closed", where=self._where)
         self.check_feeds(feeds)
-        tensors = []
+        compiled, tensors = request.get_compiled_model(), []
         try:
             for name in self._used:
                 array = np.ascontiguousarray(feeds[name]).reshape(feeds[name].shape)
-                port = self._compiled.input(name)
+                port = compiled.input(name)
                 if array.dtype.isbuiltin == 1:
                     tensor = openvino.Tensor(array, shared_memory=array.flags.writeable)
                 else:  # bfloat16 and float8: the bits, and OpenVINO's own name for what they mean
                     bits = array.view(np.dtype(f"u{array.dtype.itemsize}"))
                     tensor = openvino.Tensor(bits, list(array.shape), port.get_element_type())
-                self._request.set_tensor(port, tensor)
+                request.set_tensor(port, tensor)
                 tensors.append((array, tensor))
         except error_types() as error:
             raise self._failure("take the inputs of", error) from error
@@ -156,6 +190,19 @@ def _config(device: str, threads: int, optimize: bool) -> dict[str, Any]:
     if device == "CPU" or not optimize:
         config["EXECUTION_MODE_HINT"] = "ACCURACY"
     return config
+
+
+def _with_unique_names(model: ModelSource, structure: onnx.ModelProto) -> tuple[ModelSource, onnx.ModelProto]:
+    """The same with a name of its own for each node: OpenVINO tells by names which nodes a kernel computes."""
+    import onnx
+
+    named = onnx.ModelProto()
+    named.CopyFrom(structure)
+    if not name_nodes(named):
+        return model, structure
+    if not isinstance(model, bytes | onnx.ModelProto):
+        named = load_whole(model, named, ())
+    return named, named
 
 
 def _readable(

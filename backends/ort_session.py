@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from compressor.backends import ort_values
+from compressor.backends import ort_profile, ort_values
 from compressor.backends.base import Array, InputSpec, Session
 from compressor.backends.clock import time_calls
+from compressor.backends.kernels import Kernel
 from compressor.backends.ort_assignment import RECORD, check_assignment
 from compressor.backends.ort_model import OrtModel
 from compressor.backends.ort_plugin import plugin_devices
@@ -26,25 +29,25 @@ class OnnxRuntimeSession(Session):
         optimize: see Backend.open.
         facts: the provider.
         device: number of the device.
+        profile: see Backend.open.
 
     Raises:
         BackendError: the model is refused, the provider does not start, or nodes would run on the CPU instead.
     """
 
     def __init__(
-        self, model: OrtModel, threads: int, optimize: bool, facts: OrtProvider = CPU, device: int = 0
-    ) -> None:
+        self, model: OrtModel, threads: int, optimize: bool, facts: OrtProvider = CPU, device: int = 0,
+        profile: bool = False,
+    ) -> None:  # fmt: skip
         self._errors = ort_values.error_types()
         self._facts, self._device = facts, device
-        self.threads = threads
+        self.threads, self._optimize = threads, optimize
+        # Elsewhere the record has the host's times, which is done long before the device is.
+        self.tells_kernels = profile and facts.provider == CPU_PROVIDER
+        self._model = model if self.tells_kernels else None
         self._where = model.source if isinstance(model.source, str) else "model"
         self._weights = {name: ort_values.to_ort(array, kind) for name, (array, kind) in model.weights.items()}
-        options = _options(threads, optimize, facts)
-        if model.folder is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", model.folder)
-        if self._weights:
-            options.add_external_initializers(list(self._weights), list(self._weights.values()))
-        self._session = self._open(model, options, Request(device, threads, optimize))
+        self._session = self._open(model, _options(threads, optimize, facts))
         self.provider = self._session.get_providers()[0]
         if self.provider != facts.provider:
             raise BackendError(
@@ -87,15 +90,39 @@ class OnnxRuntimeSession(Session):
         except self._errors as error:
             raise self._failure("run", error) from error
 
+    def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
+        """See Session.kernels; ONNX Runtime ends its record once, so each call opens the model anew."""
+        if not self.tells_kernels:
+            return super().kernels(feeds, repeats)
+        if self._model is None:
+            raise BackendError("the session is closed", where=self._where)
+        model, graph = ort_profile.with_unique_names(self._model)
+        with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
+            options = _options(self.threads, self._optimize, self._facts)
+            ort_profile.watch(options, Path(folder))
+            profiled = self._open(model, options)
+            binding = self._bind(feeds, None, profiled)
+            try:
+                for _ in range(ort_profile.WARM_UP_RUNS + repeats):
+                    profiled.run_with_iobinding(binding)
+            except self._errors as error:
+                raise self._failure("run", error) from error
+            return ort_profile.read_kernels(Path(profiled.end_profiling()), Path(folder), graph, repeats)
+
     def close(self) -> None:
         """Free the session; its weights go with it."""
-        self._session = None
+        self._session = self._model = None
         self._weights = {}
 
-    def _open(self, model: OrtModel, options: Any, request: Request) -> Any:
+    def _open(self, model: OrtModel, options: Any) -> Any:
         import onnxruntime
 
-        facts, chosen = self._facts, self._facts.options(request)
+        if model.folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", model.folder)
+        if self._weights:
+            options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        facts = self._facts
+        chosen = facts.options(Request(self._device, self.threads, self._optimize))
         built_in = facts.provider in onnxruntime.get_available_providers()
         providers = [(facts.provider, chosen)] if built_in else None
         if facts.nvidia and hasattr(onnxruntime, "preload_dlls"):
@@ -109,13 +136,13 @@ class OnnxRuntimeSession(Session):
         except self._errors as error:
             raise self._failure("open", error) from error
 
-    def _bind(self, feeds: Mapping[str, Array], memory: str | None) -> Any:
+    def _bind(self, feeds: Mapping[str, Array], memory: str | None, session: Any = None) -> Any:
         """An IOBinding with inputs in place, and outputs to be allocated there by the runtime."""
         if self._session is None:
             raise BackendError("the session is closed", where=self._where)
         self.check_feeds(feeds)
         place = ("cpu", 0) if memory is None else (memory, self._device)
-        binding = self._session.io_binding()
+        binding = (session or self._session).io_binding()
         try:
             for name, array in feeds.items():
                 value = ort_values.to_ort(array, ort_values.onnx_type(self._types[name], name), *place)

@@ -61,6 +61,7 @@ class Torch(Backend):
     def __init__(self, mode: TorchMode, device: int = 0) -> None:
         self.name = f"{mode.backend}:{device}" if device else mode.backend
         self._mode, self._device = mode, device
+        self.tells_kernels = not (mode.compiled or mode.graphed)
 
     def on_device(self, index: int) -> Self:
         """See Backend.on_device; there is only one CPU."""
@@ -94,6 +95,7 @@ class Torch(Backend):
         threads: int | None = None,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
+        profile: bool = False,
     ) -> Session:
         """See Backend.open; ``optimize=False`` runs eagerly, without TensorFloat-32. The first run compiles."""
         threads = thread_count(threads)
@@ -104,9 +106,11 @@ class Torch(Backend):
         module, inputs, outputs = read_module(model, extra_outputs)
         compiled = self._mode.compiled and optimize
         if self._mode.device == "cpu":
-            return TorchSession(module, inputs, outputs, threads, compiled)
-        graphed = self._mode.graphed
-        return CudaSession(module, inputs, outputs, threads, compiled, self._device, graphed, exact=not optimize)
+            return TorchSession(module, inputs, outputs, threads, compiled, profile)
+        return CudaSession(
+            module, inputs, outputs, threads, compiled, self._device, self._mode.graphed,
+            exact=not optimize, profile=profile,
+        )  # fmt: skip
 
 
 def _cuda_lacks(torch: Any, index: int) -> tuple[str | None, str | None]:

@@ -21,7 +21,7 @@ class CudaSession(TorchSession):
     """A module on a GPU.
 
     Args:
-        module, inputs, output_names, threads, compiled: see TorchSession.
+        module, inputs, output_names, threads, compiled, profile: see TorchSession.
         device: number of the GPU.
         graphed: time replays of a CUDA graph instead of calls; a module that cannot be captured is an error.
         exact: compute products and convolutions in full float32 instead of TensorFloat-32.
@@ -29,11 +29,11 @@ class CudaSession(TorchSession):
 
     def __init__(
         self, module: torch.nn.Module, inputs: list[InputSpec], output_names: list[str], threads: int,
-        compiled: bool, device: int, graphed: bool, *, exact: bool,
+        compiled: bool, device: int, graphed: bool, *, exact: bool, profile: bool = False,
     ) -> None:  # fmt: skip
         self.device = torch.device("cuda", device)
         with ForeignErrors(lambda error: BackendError(f"the GPU does not take the model: {reason(error)}")):
-            super().__init__(module, inputs, output_names, threads, compiled)
+            super().__init__(module, inputs, output_names, threads, compiled, profile and not graphed)
         self._graphed, self._exact = graphed, exact
         how = "replays of a CUDA graph" if graphed else "whole runs, kernel launches by the host included"
         self.timed = f"{how}, by CUDA events, inputs and outputs in the GPU's memory"

@@ -13,7 +13,9 @@ import torch
 from compressor import model_io
 from compressor.backends.base import Array, InputSpec, ModelSource, Session, model_path
 from compressor.backends.clock import time_calls
+from compressor.backends.kernels import Kernel
 from compressor.backends.protos import input_specs, load_structure
+from compressor.backends.pytorch.kernel_times import time_kernels
 from compressor.bridge import OnnxModule, from_onnx
 from compressor.bridge.tensor_types import TORCH_TYPES, to_numpy, to_torch
 from compressor.errors import BackendError, GraphError
@@ -62,17 +64,20 @@ class TorchSession(Session):
         output_names: in the order of its results.
         threads: threads of one operator.
         compiled: run by torch.compile: one graph, made anew for every set of shapes, nothing left to eager mode.
+        profile: see Backend.open.
     """
 
     device = torch.device("cpu")
 
     def __init__(
-        self, module: torch.nn.Module, inputs: list[InputSpec], output_names: list[str], threads: int, compiled: bool
-    ) -> None:
+        self, module: torch.nn.Module, inputs: list[InputSpec], output_names: list[str], threads: int, compiled: bool,
+        profile: bool = False,
+    ) -> None:  # fmt: skip
         self.inputs, self.output_names, self.threads = inputs, output_names, threads
         self.provider = f"torch.compile {self.device}" if compiled else f"torch eager {self.device}"
         self._compiled = compiled
         module = module.to(self.device)
+        self.tells_kernels = profile and not compiled
         self._module: Any = torch.compile(module, dynamic=False, fullgraph=True) if compiled else module
         self._seen: set[tuple[tuple[int, ...], ...]] = set()
 
@@ -90,18 +95,28 @@ class TorchSession(Session):
             self._compile_before_timing(feeds, call)
             return time_calls(call, repeats)
 
+    def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
+        """See Session.kernels; calls of the eager module, one by one."""
+        if not self.tells_kernels:
+            return super().kernels(feeds, repeats)
+        with self._settings("run"):
+            return time_kernels(self._module, self._tensors(feeds), repeats)
+
     def close(self) -> None:
         """Free the module."""
         self._module = None
 
     def _bind(self, feeds: Mapping[str, Array]) -> Call:
         """A call of the module with the inputs on its device."""
+        tensors, module = self._tensors(feeds), self._module
+        return lambda: module(*tensors)
+
+    def _tensors(self, feeds: Mapping[str, Array]) -> list[torch.Tensor]:
+        """The inputs on the device, in the order of the module's arguments."""
         if self._module is None:
             raise BackendError("the session is closed")
         self.check_feeds(feeds)
-        module = self._module
-        tensors = [to_torch(feeds[spec.name], spec.name).to(self.device) for spec in self.inputs]
-        return lambda: module(*tensors)
+        return [to_torch(feeds[spec.name], spec.name).to(self.device) for spec in self.inputs]
 
     def _compile_before_timing(self, feeds: Mapping[str, Array], call: Call) -> None:
         shapes = tuple(feeds[spec.name].shape for spec in self.inputs)

@@ -33,6 +33,11 @@ class Mixture:
     features: float = 0.0
     feature_names: tuple[str, ...] = ()
 
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the original takes part."""
+        return self.distill > 0 or self.features > 0
+
 
 class Objective:
     """The mixture for one module and one kind of data, settled on a first batch.
@@ -59,7 +64,7 @@ class Objective:
         self._classes = labels is None or is_class_label(labels)
         self._axis = output.ndim - 1 if labels is None or not self._classes else class_axis(output, labels)
         self._probabilities = self._classes and are_probabilities(output, self._axis)
-        if mixture.distill > 0 or mixture.features > 0:
+        if mixture.needs_teacher:
             self._teacher = context.teacher
         if mixture.features > 0:
             self._compare_inside(module, context, inputs)

@@ -10,6 +10,7 @@ from torch import nn
 
 OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 ScheduleName: TypeAlias = Literal["one-cycle", "constant"]
+PrecisionName: TypeAlias = Literal["auto", "float32", "bfloat16"]
 LEARNING_RATES: dict[str, float] = {"sgd": 0.05, "adamw": 5e-4}
 """Peaks of the one-cycle schedule where the user names none."""
 CONSTANT_SHARE = 0.2

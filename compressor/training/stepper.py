@@ -14,6 +14,7 @@ from compressor.training.context import FinetuneContext
 from compressor.training.data import Indices, Samples, shuffled
 from compressor.training.objective import Objective
 from compressor.training.optimization import learning_rate_at, make_optimizer, set_learning_rate
+from compressor.training.precision import computed_in, lay_out
 from compressor.training.tensors import on_device
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ class Stepper:
         self.batches = len(self._train) // self.batch_size
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._optimizer = make_optimizer(trainer.optimizer, module, trainer.peak_learning_rate, trainer.decay)
-        self._mixed = trainer.mixed_precision and context.device.type == "cuda"
-        self._scaler = torch.amp.GradScaler("cuda", enabled=self._mixed)
+        self._computed_in = computed_in(trainer.precision, context.device)
+        self._scaler = torch.amp.GradScaler("cuda", enabled=self._computed_in == torch.float16)
+        lay_out(module, self._computed_in)
+        if trainer.mixture.needs_teacher:
+            lay_out(context.teacher, self._computed_in)
         module.eval()
         self.objective = self._settle(module)
         self._network = self._distributed(self.objective.network)
@@ -78,7 +82,7 @@ class Stepper:
             self._optimizer, learning_rate_at(trainer.schedule_used, trainer.peak_learning_rate, progress)
         )
         self._network.train()
-        with torch.autocast(context.device.type, dtype=torch.float16, enabled=self._mixed):
+        with torch.autocast(context.device.type, self._computed_in, enabled=self._computed_in != torch.float32):
             loss, _ = self.objective(self._network, inputs, labels)
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()

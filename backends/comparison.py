@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from compressor.backends.drift import drift, drift_warning
+from compressor.backends.load import Conditions
+from compressor.backends.modes import LATENCY, Mode
 from compressor.backends.sampling import ProcessSamples
 from compressor.backends.statistics import (
     MIN_BLOCKS,
+    RESAMPLES,
     Ratio,
     Verdict,
     block_medians_ms,
+    minimum_detectable_effect,
     percentiles_ms,
     ratio_of_medians,
     verdict,
 )
 
 AGAIN = "(A/A)"  # label of the baseline's second session
+VERSION = 2  # of the JSON; 2 added mode, minimum detectable effects, parts of a cold start, conditions and drift
 _NOISY = 0.05
 
 
@@ -33,12 +39,14 @@ class Timing:
         min_ms: fastest single run.
         percentiles_ms: "p90" and so on, of single runs, as far as the sample supports them.
         runs: number of single runs.
+        parts_ms: of a cold start: medians of "load" and "first run".
     """
 
     median_ms: float
     min_ms: float
     percentiles_ms: dict[str, float]
     runs: int
+    parts_ms: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -47,6 +55,7 @@ class Timing:
             "min_ms": self.min_ms,
             "percentiles_ms": self.percentiles_ms,
             "runs": self.runs,
+            "parts_ms": self.parts_ms,
         }
 
 
@@ -66,9 +75,14 @@ class Comparison:
         ratios: by label, the baseline left out.
         noise: the baseline against itself.
         verdicts: by label, the baseline left out.
+        detectable: by label: the smallest relative change that this measurement would probably have found.
         warnings: what may have disturbed the measurement, in plain words.
         fingerprint: the machine and the libraries.
         samples_ns: raw nanoseconds by label, process, block and run.
+        mode: what was timed.
+        conditions: what else happened on the machine meanwhile.
+        drift: relative change of all run times from the first block to the last, None if none is certain.
+        seed: of the resampling.
     """
 
     baseline: str
@@ -82,30 +96,51 @@ class Comparison:
     ratios: dict[str, Ratio]
     noise: Ratio
     verdicts: dict[str, Verdict]
+    detectable: dict[str, float]
     warnings: list[str]
     fingerprint: dict[str, Any]
     samples_ns: dict[str, list[list[list[int]]]]
+    mode: Mode
+    conditions: Conditions
+    drift: float | None
+    seed: int
 
     @property
     def noise_floor(self) -> float:
         """Relative change below which nothing is concluded, 0.02 for 2 %."""
         return self.noise.spread()
 
+    def ratio(self, label: str, confidence: float, resamples: int = RESAMPLES) -> Ratio:
+        """Of a model, or of ``AGAIN``, over the baseline, with an interval of the confidence asked for."""
+        base, other = (block_medians_ms(self.samples_ns[name]) for name in (self.baseline, label))
+        return ratio_of_medians(base, other, seed=self.seed, confidence=confidence, resamples=resamples)
+
+    def per_second(self, label: str) -> float:
+        """Runs a second at full load, of the mode "throughput"."""
+        return 1e3 / self.timings[label].median_ms
+
     def to_json(self, *, samples: bool = True) -> dict[str, Any]:
         """Everything as JSON-ready values; ``samples=False`` leaves the raw samples out."""
         result: dict[str, Any] = {
+            "kind": "comparison",
+            "version": VERSION,
             "baseline": self.baseline,
             "backend": self.backend,
             "provider": self.provider,
             "threads": self.threads,
+            "mode": self.mode.to_json(),
             "timed": self.timed,
             "processes": self.processes,
             "blocks": self.blocks,
+            "seed": self.seed,
             "noise": self.noise.to_json(),
             "noise_floor": self.noise_floor,
             "timings": {label: timing.to_json() for label, timing in self.timings.items()},
             "ratios": {label: ratio.to_json() for label, ratio in self.ratios.items()},
             "verdicts": dict(self.verdicts),
+            "detectable": dict(self.detectable),
+            "drift": self.drift,
+            "conditions": self.conditions.to_json(),
             "warnings": list(self.warnings),
             "fingerprint": self.fingerprint,
         }
@@ -119,6 +154,7 @@ def summarize(
     seed: int,
     warnings: Sequence[str],
     fingerprint: Mapping[str, Any],
+    mode: Mode = LATENCY,
 ) -> Comparison:
     """What the samples of all processes say; the first label is the baseline, ``AGAIN`` its second session."""
     samples = {label: [process.runs_ns[label] for process in collected] for label in collected[0].runs_ns}
@@ -127,6 +163,9 @@ def summarize(
     noise = ratio_of_medians(medians[baseline], medians[AGAIN], seed=seed)
     ratios = {label: ratio_of_medians(medians[baseline], medians[label], seed=seed) for label in others}
     rows, columns = medians[baseline].shape
+    conditions = Conditions.total(Conditions(**process.conditions) for process in collected)
+    trend = drift(medians)
+    found = [*conditions.disturbances(), *drift_warning(trend), *_warnings(collected, noise, rows, columns, mode)]
     return Comparison(
         baseline=baseline,
         backend=backend,
@@ -135,26 +174,37 @@ def summarize(
         timed=collected[0].timed[baseline],
         processes=rows,
         blocks=columns,
-        timings={label: _timing(samples[label], float(np.median(medians[label]))) for label in [baseline, *others]},
+        timings={label: _timing(collected, label, float(np.median(medians[label]))) for label in [baseline, *others]},
         ratios=ratios,
         noise=noise,
         verdicts={label: verdict(ratio, noise, rows * columns) for label, ratio in ratios.items()},
-        warnings=[*warnings, *_warnings(collected, noise, rows, columns)],
+        detectable={label: minimum_detectable_effect(ratio, noise) for label, ratio in ratios.items()},
+        warnings=[*warnings, *found],
         fingerprint=dict(fingerprint),
         samples_ns=samples,
+        mode=mode,
+        conditions=conditions,
+        drift=trend,
+        seed=seed,
     )
 
 
-def _timing(samples_ns: Sequence[Sequence[Sequence[int]]], median_ms: float) -> Timing:
-    runs = list(chain.from_iterable(chain.from_iterable(samples_ns)))
-    return Timing(median_ms, min(runs) / 1e6, percentiles_ms(runs), len(runs))
+def _timing(collected: Sequence[ProcessSamples], label: str, median_ms: float) -> Timing:
+    runs = list(chain.from_iterable(chain.from_iterable(process.runs_ns[label] for process in collected)))
+    parts = [process.parts_ns.get(label, {}) for process in collected]
+    medians = {name: float(np.median([part[name] for part in parts])) / 1e6 for name in parts[0]}
+    return Timing(median_ms, min(runs) / 1e6, percentiles_ms(runs), len(runs), medians)
 
 
-def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int) -> list[str]:
+def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int, mode: Mode) -> list[str]:
     found = []
     unstable = sorted({label for process in collected for label in process.unstable if label != AGAIN})
     if unstable:
         found.append(f"Run times were still changing by more than 2 % after the warm-up: {', '.join(unstable)}.")
+    late = sorted({label for process in collected for label in process.overloaded if label != AGAIN})
+    if late:
+        rate = f"{mode.rate:g} requests a second"
+        found.append(f"Requests piled up at {rate}: {', '.join(late)}. Latencies grow for as long as one measures.")
     if noise.spread() > _NOISY:
         found.append(
             f"The machine is noisy: the baseline against itself differs by up to {noise.spread():.0%}. "

@@ -14,6 +14,7 @@ from typing import Any
 
 import compressor
 from compressor.backends.base import available_cpus
+from compressor.backends.cgroup import cgroup_cpus, read_kernel_file
 
 LIBRARIES = (
     "numpy", "onnx", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-openvino",
@@ -80,41 +81,13 @@ def fingerprint(
 def cpu_model(root: Path = Path("/")) -> str:
     """The processor's name and, on x86, family, model and stepping, for clouds that hide the name."""
     fields: dict[str, str] = {}
-    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
+    for line in (read_kernel_file(root / "proc/cpuinfo") or "").splitlines():
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip(), value.strip())
     name = fields.get("model name") or platform.processor() or platform.machine()
     codes = [f"{key} {fields[key]}" for key in ("cpu family", "model", "stepping") if key in fields]
     return f"{name} ({', '.join(codes)})" if codes else name
-
-
-def cgroup_cpus(root: Path = Path("/")) -> float | None:
-    """The tightest CPU limit of the control groups this process is in, in CPUs."""
-    limits = []
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            limits += [_quota(_read(folder / "cpu.max")) for folder in _upwards(root / "sys/fs/cgroup", path)]
-        elif "cpu" in controllers.split(","):
-            for folder in _upwards(root / "sys/fs/cgroup/cpu", path):
-                quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
-                limits.append(_quota(f"{quota} {period}" if quota and period else None))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _upwards(mount: Path, path: str) -> list[Path]:
-    """The folder of a group and of all its parents; a limit on any of them holds."""
-    group = mount / path.strip("/")
-    return [group, *(parent for parent in group.parents if parent.is_relative_to(mount))]
-
-
-def _quota(text: str | None) -> float | None:
-    """CPUs of "quota period"; None for "max" or -1, which mean no limit."""
-    if text is None:
-        return None
-    quota, period = text.split()
-    return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
 
 
 def configuration_warnings(threads: int, root: Path = Path("/")) -> list[str]:
@@ -125,7 +98,9 @@ def configuration_warnings(threads: int, root: Path = Path("/")) -> list[str]:
         found.append(f"{threads} threads share {cpus} CPUs: times will be long and erratic. Ask for at most {cpus}.")
     if limit is not None and limit < threads:
         found.append(f"The container may use {limit:g} CPUs, less than the {threads} threads: it will be throttled.")
-    governors = {_read(path) for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")}
+    governors = {
+        read_kernel_file(path) for path in root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
+    }
     slow = sorted(governor for governor in governors if governor not in (None, "performance"))
     if slow:
         found.append(f"The CPU frequency governor is {', '.join(slow)}: the clock rate will vary. Set performance.")
@@ -134,7 +109,7 @@ def configuration_warnings(threads: int, root: Path = Path("/")) -> list[str]:
 
 def load_warnings(root: Path = Path("/")) -> list[str]:
     """Whether the machine was busy over the last minute, this program's own work included."""
-    text = _read(root / "proc/loadavg")
+    text = read_kernel_file(root / "proc/loadavg")
     load = float(text.split()[0]) if text else 0.0
     if load <= 0.5:
         return []
@@ -145,12 +120,4 @@ def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _read(path: Path) -> str | None:
-    """The stripped content of a file of the kernel, None when it is not there or not readable."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
         return None

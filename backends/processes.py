@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from compressor.backends.sampling import ProcessSamples
 from compressor.errors import BackendError
 
 WORKER = "compressor.backends.worker"
+COLD_START = "compressor.backends.cold_start"
 
 
 def run_worker(job: dict[str, Any]) -> ProcessSamples:
@@ -25,8 +27,23 @@ def run_worker(job: dict[str, Any]) -> ProcessSamples:
         CompressorError: what the worker reports, as the kind it raised there.
         BackendError: the worker dies or answers nonsense.
     """
+    return ProcessSamples(**ask(WORKER, job)["samples"])
+
+
+def start_cold(job: dict[str, Any]) -> ProcessSamples:
+    """Start the job's model once in a fresh process (see ``cold_start``); errors as ``run_worker``."""
+    return ProcessSamples(**ask(COLD_START, {**job, "started_ns": time.monotonic_ns()})["samples"])
+
+
+def ask(module: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Run ``python -m module``, which reads the job from stdin and answers on stdout, both JSON.
+
+    Raises:
+        CompressorError: what it reports under "error", as the kind it raised there.
+        BackendError: it dies or answers nonsense.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", WORKER],
+        [sys.executable, "-m", module],
         input=json.dumps(job),
         capture_output=True,
         text=True,
@@ -36,14 +53,14 @@ def run_worker(job: dict[str, Any]) -> ProcessSamples:
     if done.returncode != 0:
         raise BackendError(f"the measuring process {_death(done.returncode)}: {_last_line(done.stderr)}")
     try:
-        answer = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError as error:
         raise BackendError(f"the measuring process answered no JSON: {_last_line(done.stderr)}") from error
     if "error" in answer:
         fields = answer["error"]
         kinds = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
         raise kinds[fields["kind"]](fields["what"], where=fields["where"], fix=fields["fix"])
-    return ProcessSamples(**answer["samples"])
+    return answer
 
 
 def _environment() -> dict[str, str]:

@@ -7,13 +7,17 @@ Why a pause between blocks: with more than one thread ONNX Runtime's workers kee
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from compressor.backends.base import Array, Session
+from compressor.backends.load import Conditions, CpuUse
+from compressor.backends.modes import LATENCY, Mode
+from compressor.backends.paced import latencies_ns
+from compressor.backends.throughput import period_ns
 from compressor.errors import UsageError
 
 _WINDOW_NS = 20_000_000
@@ -65,6 +69,9 @@ class ProcessSamples:
         providers: the provider that really ran each model.
         threads: threads that each model ran on.
         timed: what a time covers, by model (``Session.timed``).
+        parts_ns: of a cold start, by model: nanoseconds of loading and of the first run.
+        overloaded: models that did not keep up with the pace.
+        conditions: what else happened on the machine (``load.Conditions``).
     """
 
     runs_ns: dict[str, list[list[int]]] = field(default_factory=dict)
@@ -73,40 +80,94 @@ class ProcessSamples:
     providers: dict[str, str] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
     timed: dict[str, str] = field(default_factory=dict)
+    parts_ns: dict[str, dict[str, int]] = field(default_factory=dict)
+    overloaded: list[str] = field(default_factory=list)
+    conditions: dict[str, float] = field(default_factory=dict)
+
+    def take_in(self, other: ProcessSamples) -> None:
+        """Add the models of another process, as if this one had measured them."""
+        self.runs_ns |= other.runs_ns
+        self.providers |= other.providers
+        self.threads |= other.threads
+        self.timed |= other.timed
+        self.parts_ns |= other.parts_ns
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
         return asdict(self)
 
 
-def sample(sessions: Mapping[str, Session], feeds: Mapping[str, Array], sampling: Sampling) -> ProcessSamples:
-    """Time every session on the same inputs, interleaved. Raises BackendError when a model does not run."""
+def sample(
+    sessions: Mapping[str, Session],
+    feeds: Mapping[str, Array],
+    sampling: Sampling,
+    *,
+    mode: Mode = LATENCY,
+    streams: Mapping[str, Sequence[Session]] | None = None,
+) -> ProcessSamples:
+    """Time every session on the same inputs, interleaved.
+
+    Args:
+        sessions: by label.
+        feeds: inputs that all take.
+        sampling: how much.
+        mode: what is timed; not "cold-start", which needs processes of its own.
+        streams: by label, all sessions that work at once, the one in ``sessions`` first; None where it works alone.
+
+    Raises:
+        BackendError: a model does not run.
+    """
     result = ProcessSamples(
         runs_ns={name: [] for name in sessions},
         providers={name: session.provider for name, session in sessions.items()},
         threads={name: session.threads for name, session in sessions.items()},
-        timed={name: session.timed for name, session in sessions.items()},
+        timed={name: mode.timed(session.timed) for name, session in sessions.items()},
     )
-    run_ns = {}
+    groups = {name: (streams or {}).get(name, [session]) for name, session in sessions.items()}
+    turns = {}
     for name, session in sessions.items():
         settle(session)
-        run_ns[name], result.warmup_runs[name], stable = warm_up(session, feeds)
+        run_ns, result.warmup_runs[name], stable = warm_up(session, feeds)
+        turns[name] = _Turn(groups[name], feeds, mode, run_ns, sampling.min_time_s / sampling.blocks)
         if not stable:
             result.unstable.append(name)
     rng = np.random.default_rng(sampling.seed)
-    names, start = list(sessions), time.monotonic()
+    names, start, before = list(sessions), time.monotonic(), CpuUse.now()
     for block in range(sampling.blocks):
         if block and time.monotonic() - start > sampling.max_time_s:
             break
         for index in rng.permutation(len(names)):
             name = names[index]
-            block_ns = sampling.min_time_s * 1e9 / sampling.blocks
-            runs = max(1, round(block_ns / run_ns[name]))
-            lead_in = _LEAD_IN_RUNS if _LEAD_IN_RUNS * run_ns[name] <= _LEAD_IN_NS else 1
             settle(sessions[name])
-            times = sessions[name].time_ns(feeds, lead_in + runs)  # the first finds cold caches and sleeping threads
-            result.runs_ns[name].append(times[lead_in:])
+            result.runs_ns[name].append(turns[name].take())
+    result.overloaded = [name for name, turn in turns.items() if 2 * turn.overloaded > len(result.runs_ns[name])]
+    result.conditions = Conditions.between(before, CpuUse.now()).to_json()
     return result
+
+
+@dataclass
+class _Turn:
+    """What a model does when it is its turn; ``overloaded`` counts turns in which requests piled up."""
+
+    streams: Sequence[Session]
+    feeds: Mapping[str, Array]
+    mode: Mode
+    run_ns: float
+    turn_s: float
+    overloaded: int = 0
+
+    def take(self) -> list[int]:
+        """Nanoseconds, as many as the mode gives."""
+        if self.mode.kind == "throughput":
+            return [period_ns(self.streams, self.feeds, self.run_ns, self.turn_s)]
+        if self.mode.rate is not None:
+            times, growing = latencies_ns(self.streams, self.feeds, self.mode.rate, self.turn_s)
+            self.overloaded += growing
+            return times
+        runs = max(1, round(self.turn_s * 1e9 / self.run_ns))
+        lead_in = _LEAD_IN_RUNS if _LEAD_IN_RUNS * self.run_ns <= _LEAD_IN_NS else 1
+        # The first finds cold caches and sleeping threads.
+        return self.streams[0].time_ns(self.feeds, lead_in + runs)[lead_in:]
 
 
 def warm_up(session: Session, feeds: Mapping[str, Array]) -> tuple[float, int, bool]:

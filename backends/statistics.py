@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 MIN_BLOCKS = 6  # fewer cannot bound a 95 % interval: all six below the median has a chance of 1/64
 _MIN_TAIL_SAMPLES = 10
+_Z_CONFIDENCE, _Z_POWER = 1.96, 0.84  # normal quantiles of a 95 % interval and of 80 % power
 _PERCENTILES = (75.0, 90.0, 95.0, 99.0, 99.9)
 
 
@@ -86,15 +87,70 @@ def ratio_of_medians(
         raise UsageError("times must be positive numbers")
     if not 0 < confidence < 1:
         raise UsageError(f"confidence must lie between 0 and 1, not {confidence}")
-    processes, blocks = baseline_ms.shape
     rng = np.random.default_rng(seed)
+    picks = _draw(rng, baseline_ms.shape, resamples)
+    return _ratio(baseline_ms, candidate_ms, picks, picks, confidence)
+
+
+def ratio_of_stored(
+    stored_ms: NDArray[np.float64],
+    candidate_ms: NDArray[np.float64],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Ratio:
+    """As ``ratio_of_medians`` of two measurements made at different times: each is drawn on its own.
+
+    Args:
+        stored_ms: block medians of the earlier one, shape (processes, blocks).
+        candidate_ms: those of the later one; its shape may differ.
+        seed, resamples, confidence: as in ``ratio_of_medians``.
+
+    Raises:
+        UsageError: no times, or one that is not positive.
+    """
+    if min(stored_ms.size, candidate_ms.size) == 0 or not (np.all(stored_ms > 0) and np.all(candidate_ms > 0)):
+        raise UsageError("times must be positive numbers, and there must be some")
+    rng = np.random.default_rng(seed)
+    picks = [_draw(rng, times.shape, resamples) for times in (stored_ms, candidate_ms)]
+    return _ratio(stored_ms, candidate_ms, picks[0], picks[1], confidence)
+
+
+_Picks: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], resamples: int) -> _Picks:
+    """Processes, and blocks within them."""
+    processes, blocks = shape
     rows = rng.integers(0, processes, (resamples, processes, 1))
-    columns = rng.integers(0, blocks, (resamples, processes, blocks))
-    drawn = [np.median(times[rows, columns].reshape(resamples, -1), axis=1) for times in (baseline_ms, candidate_ms)]
+    return rows, rng.integers(0, blocks, (resamples, processes, blocks))
+
+
+def _ratio(
+    baseline_ms: NDArray[np.float64], candidate_ms: NDArray[np.float64], first: _Picks, second: _Picks,
+    confidence: float,
+) -> Ratio:  # fmt: skip
+    drawn = [
+        np.median(times[picks].reshape(len(picks[0]), -1), axis=1)
+        for times, picks in ((baseline_ms, first), (candidate_ms, second))
+    ]
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn[1] / drawn[0], [tail, 1 - tail])
     ratio = float(np.median(candidate_ms) / np.median(baseline_ms))
     return Ratio(ratio, float(low), float(high), confidence)
+
+
+def minimum_detectable_effect(ratio: Ratio, noise: Ratio) -> float:
+    """The relative change that a repetition of this measurement would call a change in four of five cases.
+
+    A change is called one when the 95 % interval excludes 1 and the estimate exceeds the noise floor (``verdict``). The
+    estimate of a repetition spreads normally about the truth with the deviation that this interval shows.
+
+    Source: Cohen, Statistical Power Analysis for the Behavioral Sciences (1988), chapter 2 (power 0.8).
+    """
+    deviation = (ratio.high - ratio.low) / ratio.ratio / (2 * _Z_CONFIDENCE)
+    return max(_Z_CONFIDENCE * deviation, noise.spread()) + _Z_POWER * deviation
 
 
 def verdict(ratio: Ratio, noise: Ratio, blocks: int) -> Verdict:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from compressor.backends import feed_files
 from compressor.backends.base import Array, ModelSource, Session, get_backend, model_path, require_usable, thread_count
 from compressor.backends.comparison import AGAIN, Comparison, summarize
 from compressor.backends.fingerprint import configuration_warnings, fingerprint
-from compressor.backends.load import CpuUse, disturbance
-from compressor.backends.processes import run_worker
+from compressor.backends.load import Conditions, CpuUse
+from compressor.backends.modes import LATENCY, Mode
+from compressor.backends.processes import run_worker, start_cold
 from compressor.backends.sampling import ProcessSamples, Sampling, sample
 from compressor.errors import BackendError, UsageError
 
@@ -36,6 +40,7 @@ def compare(
     min_time_s: float = 2.0,
     max_time_s: float = 60.0,
     seed: int = 0,
+    mode: Mode = LATENCY,
     progress: Progress | None = None,
 ) -> Comparison:
     """Time models on the same inputs in several fresh processes.
@@ -46,11 +51,12 @@ def compare(
         feeds: inputs that every model takes.
         backend: name of the backend.
         threads: threads per operator; None takes every CPU this process may use.
-        processes: number of processes, one after the other.
-        blocks: turns of each model in each process.
+        processes: number of processes, one after the other; of a cold start, how often each model starts.
+        blocks: turns of each model in each process; a cold start has one.
         min_time_s: measured time that each model should get in total.
         max_time_s: wall time for all blocks in total; opening and warming up come on top.
         seed: of the order of turns and of the resampling.
+        mode: what is timed.
         progress: called with (processes done, processes).
 
     Raises:
@@ -61,18 +67,37 @@ def compare(
     _check(models, processes)
     available = require_usable(get_backend(backend))
     base = Sampling(blocks, min_time_s / processes, max_time_s / processes, seed)
-    before, collected = CpuUse.now(), []
+    deadline, collected = time.monotonic() + max_time_s, []
     with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
         feed_files.save(feeds, Path(folder))
         paths = _files(models, Path(folder))
         job = {"backend": backend, "threads": thread_count(threads), "models": _with_again(paths), "feeds": folder}
         for number in range(processes):
-            sampling = {**base.to_json(), "seed": seed + number}
-            collected.append(run_worker({**job, "sampling": sampling}))
+            if mode.kind == "cold-start":
+                if number and time.monotonic() > deadline:
+                    break
+                collected.append(_cold_round(job, mode, seed + number))
+            else:
+                sampling = {**base.to_json(), "seed": seed + number}
+                collected.append(run_worker({**job, "mode": mode.to_json(), "sampling": sampling}))
             if progress is not None:
                 progress(number + 1, processes)
     runtime = {"backend": backend, "version": str(available.version), "device": available.device}
-    return _summary(collected, runtime, seed, disturbance(before, CpuUse.now()))
+    return _summary(collected, runtime, seed, mode)
+
+
+def _cold_round(job: Mapping[str, Any], mode: Mode, seed: int) -> ProcessSamples:
+    """Every model starts once, each in a process of its own, in random order."""
+    labels, before = list(job["models"]), CpuUse.now()
+    turns = {}
+    for index in np.random.default_rng(seed).permutation(len(labels)):
+        label, common = labels[index], {key: job[key] for key in ("backend", "threads", "feeds")}
+        turns[label] = start_cold({**common, "label": label, "model": job["models"][label]})
+    whole = ProcessSamples(conditions=Conditions.between(before, CpuUse.now()).to_json())
+    for label in labels:
+        whole.take_in(turns[label])
+    whole.timed = {label: mode.timed(covers) for label, covers in whole.timed.items()}
+    return whole
 
 
 def compare_here(
@@ -98,11 +123,10 @@ def compare_here(
     """
     _check(openers, 1)
     sampling = Sampling(blocks, min_time_s, max_time_s, seed)
-    before = CpuUse.now()
     with contextlib.ExitStack() as stack:
         sessions = {label: stack.enter_context(opener()) for label, opener in _with_again(openers).items()}
         samples = sample(sessions, feeds, sampling)
-    return _summary([samples], {"backend": backend}, seed, disturbance(before, CpuUse.now()))
+    return _summary([samples], {"backend": backend}, seed, LATENCY)
 
 
 def _check(models: Mapping[str, Any], processes: int) -> None:
@@ -134,9 +158,7 @@ def _files(models: Mapping[str, ModelSource], folder: Path) -> dict[str, str]:
     return paths
 
 
-def _summary(
-    collected: list[ProcessSamples], runtime: dict[str, str], seed: int, disturbances: list[str]
-) -> Comparison:
+def _summary(collected: list[ProcessSamples], runtime: dict[str, str], seed: int, mode: Mode) -> Comparison:
     backend = runtime["backend"]
     providers = {provider for process in collected for provider in process.providers.values()}
     if len(providers) != 1:
@@ -146,6 +168,7 @@ def _summary(
         collected,
         backend=backend,
         seed=seed,
-        warnings=[*configuration_warnings(threads), *disturbances],
+        mode=mode,
+        warnings=configuration_warnings(threads * mode.streams),
         fingerprint=fingerprint(runtime={**runtime, "provider": providers.pop()}).to_json(),
     )

@@ -1,7 +1,7 @@
 """One measuring process: reads a job as JSON from stdin, writes raw samples as JSON to stdout.
 
 Job: {"backend": name, "threads": int or null, "models": {label: path}, "feeds": path of a folder written by
-``feed_files.save``, "sampling": fields of Sampling}.
+``feed_files.save``, "sampling": fields of Sampling, "mode": fields of Mode}.
 Answer: {"samples": fields of ProcessSamples} or {"error": {"kind", "what", "where", "fix"}}.
 Run as ``python -m compressor.backends.worker``. Nothing is unpickled.
 """
@@ -12,11 +12,15 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compressor.backends.base import Session, get_backend
 from compressor.backends.feed_files import load
+from compressor.backends.modes import Mode
 from compressor.backends.sampling import ProcessSamples, Sampling, sample
 from compressor.errors import CompressorError
 
@@ -24,26 +28,38 @@ from compressor.errors import CompressorError
 def measure(job: dict[str, Any]) -> ProcessSamples:
     """Open the job's models in this process and time them."""
     backend = get_backend(job["backend"])
-    feeds = load(Path(job["feeds"]))
+    feeds, mode = load(Path(job["feeds"])), Mode(**job["mode"])
+    sampling, labels = Sampling(**job["sampling"]), list(job["models"])
+    # Opened in random order, too: what comes later lies elsewhere in memory.
+    order = [labels[index] for index in np.random.default_rng([sampling.seed, 1]).permutation(len(labels))]
     with contextlib.ExitStack() as stack:
-        sessions: dict[str, Session] = {
-            label: stack.enter_context(backend.open(path, threads=job["threads"]))
-            for label, path in job["models"].items()
+        streams: dict[str, list[Session]] = {
+            label: [
+                stack.enter_context(backend.open(job["models"][label], threads=job["threads"]))
+                for _ in range(mode.streams)
+            ]
+            for label in order
         }
-        return sample(sessions, feeds, Sampling(**job["sampling"]))
+        sessions = {label: streams[label][0] for label in labels}
+        return sample(sessions, feeds, sampling, mode=mode, streams=streams)
 
 
-def main() -> int:
-    """Answer one job."""
+def answer_one_job(work: Callable[[dict[str, Any]], ProcessSamples]) -> int:
+    """Read a job from stdin and write what ``work`` makes of it to stdout; the exit code."""
     answer_file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a runtime prints must not end up inside the answer
     try:
-        answer: dict[str, Any] = {"samples": measure(json.load(sys.stdin)).to_json()}
+        answer: dict[str, Any] = {"samples": work(json.load(sys.stdin)).to_json()}
     except CompressorError as error:
         answer = {"error": {"kind": type(error).__name__, "what": error.what, "where": error.where, "fix": error.fix}}
     with answer_file:
         json.dump(answer, answer_file)
     return 0
+
+
+def main() -> int:
+    """Answer one job."""
+    return answer_one_job(measure)
 
 
 if __name__ == "__main__":

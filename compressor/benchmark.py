@@ -9,12 +9,15 @@ from typing import TypeAlias
 from compressor.backends.base import Array, get_backend
 from compressor.backends.comparison import Comparison
 from compressor.backends.inputs import index_bounds, random_feeds
+from compressor.backends.modes import LATENCY, Mode
 from compressor.backends.timing import compare
 from compressor.errors import UsageError
 from compressor.model_io import outline, read
 from compressor.targets import PathLike
 
 Progress: TypeAlias = Callable[[int, int], None]
+
+PROCESSES, COLD_STARTS = 5, 12  # by default; each cold start is one block, and few blocks conclude nothing
 
 
 def bench(
@@ -24,10 +27,11 @@ def bench(
     threads: int | None = 1,
     batch: int = 1,
     dims: Mapping[str, int] | None = None,
-    processes: int = 5,
+    processes: int | None = None,
     min_time_s: float = 2.0,
     max_time_s: float = 60.0,
     seed: int = 0,
+    mode: Mode = LATENCY,
     progress: Progress | None = None,
 ) -> Comparison:
     """Time model files on the same random inputs; the first is the baseline.
@@ -37,7 +41,8 @@ def bench(
         backend: name of the runtime.
         threads: threads per operator; None takes every CPU this process may use.
         batch, dims: sizes of symbolic dimensions.
-        processes, min_time_s, max_time_s, seed, progress: as ``compressor.backends.timing.compare``.
+        processes: fresh processes to measure in; by default 5, and 12 for cold starts.
+        min_time_s, max_time_s, seed, mode, progress: as ``compressor.backends.timing.compare``.
 
     Raises:
         UsageError: no model is given, or one is given twice under one name.
@@ -47,9 +52,10 @@ def bench(
         raise UsageError("there is no model to time", fix="Name one or more ONNX files.")
     labels = _labels([Path(path) for path in models])
     feeds = feeds_for(Path(models[0]), backend=backend, batch=batch, dims=dims, seed=seed)
+    count = processes if processes is not None else COLD_STARTS if mode.kind == "cold-start" else PROCESSES
     return compare(
-        labels, feeds, backend=backend, threads=threads, processes=processes, min_time_s=min_time_s,
-        max_time_s=max_time_s, seed=seed, progress=progress,
+        labels, feeds, backend=backend, threads=threads, processes=count, min_time_s=min_time_s,
+        max_time_s=max_time_s, seed=seed, mode=mode, progress=progress,
     )  # fmt: skip
 
 

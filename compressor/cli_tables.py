@@ -144,13 +144,34 @@ def proof_line(evidence: Mapping[str, Any] | None) -> Text:
 def comparison_tables(result: Comparison) -> list[RenderableType]:
     """Medians, ratios with intervals and verdicts, and how they were measured."""
     ratio_columns = ("ratio", f"{_confidence(result)} interval", "verdict") if result.ratios else ()
-    columns = ("model", "median ms", "fastest ms", *ratio_columns)
+    columns = ("model", "median ms", "fastest ms", *_own_columns(result), *ratio_columns)
     setup = (
         f"{result.backend} ({result.provider}), {result.threads} thread{'s' if result.threads > 1 else ''}, "
         f"{result.processes} processes of {result.blocks} blocks, {result.timed}; "
         f"baseline against itself: up to {result.noise_floor:.1%} off"
     )
+    if result.detectable:
+        setup += f"; changes from {max(result.detectable.values()):.1%} on would probably be found"
     return [table(columns, list(_comparison_rows(result))), line(setup)]
+
+
+def _own_columns(result: Comparison) -> list[str]:
+    """What is of interest in this mode only."""
+    timing = result.timings[result.baseline]
+    if result.mode.kind == "throughput":
+        return ["runs a second"]
+    if result.mode.kind == "paced":
+        return [f"{name} ms" for name in timing.percentiles_ms]
+    return [f"{name} ms" for name in timing.parts_ms]
+
+
+def _own_values(result: Comparison, label: str) -> list[str]:
+    timing = result.timings[label]
+    if result.mode.kind == "throughput":
+        return [f"{result.per_second(label):,.1f}"]
+    values = timing.percentiles_ms if result.mode.kind == "paced" else timing.parts_ms
+    names = [column.removesuffix(" ms") for column in _own_columns(result)]
+    return [f"{values[name]:.4g}" if name in values else "" for name in names]
 
 
 def _confidence(result: Comparison) -> str:
@@ -159,7 +180,7 @@ def _confidence(result: Comparison) -> str:
 
 def _comparison_rows(result: Comparison) -> Iterator[tuple[str, ...]]:
     for label, timing in result.timings.items():
-        row = (label, f"{timing.median_ms:.4g}", f"{timing.min_ms:.4g}")
+        row = (label, f"{timing.median_ms:.4g}", f"{timing.min_ms:.4g}", *_own_values(result, label))
         if not result.ratios:
             yield row
         elif label not in result.ratios:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compressor.backends.cgroup import cgroup_cpus, throttled_s
 from compressor.backends.fingerprint import (
-    cgroup_cpus,
     configuration_warnings,
     cpu_model,
     fingerprint,
@@ -78,6 +78,21 @@ def test_cpu_model_has_the_codes_that_clouds_hide_in_the_name(tmp_path: Path) ->
 )
 def test_cgroup_limits_of_both_versions(files: dict[str, str], limit: float | None, tmp_path: Path) -> None:
     assert cgroup_cpus(tree(tmp_path, files)) == limit
+
+
+def test_time_throttled_is_the_sum_over_the_groups(tmp_path: Path) -> None:
+    assert throttled_s(tmp_path) == 0
+    tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/a/b\n",
+            "sys/fs/cgroup/a/cpu.stat": "usage_usec 9\nthrottled_usec 1500000\n",
+            "sys/fs/cgroup/a/b/cpu.stat": "throttled_usec 500000",
+        },
+    )
+    assert throttled_s(tmp_path) == 2.0
+    tree(tmp_path, {"proc/self/cgroup": "1:cpu:/x\n", "sys/fs/cgroup/cpu/x/cpu.stat": "throttled_time 3000000000"})
+    assert throttled_s(tmp_path) == 3.0
 
 
 def test_configuration_warnings(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,37 @@ def test_samples_on_request(cli: Cli, models: tuple[Path, Path]) -> None:
     (runs,) = result["samples_ns"]["a.onnx"]
     assert sum(map(len, runs)) == result["timings"]["a.onnx"]["runs"]
     assert result["ratios"] == {}
+
+
+def test_modes(cli: Cli, models: tuple[Path, Path]) -> None:
+    assert "runs a second" in cli.ok("bench", *models, *QUICK, "--mode", "throughput")
+    paced = cli.json("bench", models[0], *QUICK, "--rate", "300")
+    assert paced["mode"] == {"kind": "paced", "streams": 1, "rate": 300}
+    cold = cli.ok("bench", models[0], "--processes", "2", "--mode", "cold-start")
+    assert "first run ms" in cold
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--mode", "fast"], "unknown mode 'fast'. Known: latency, cold-start, throughput, paced."),
+        (["--mode", "latency", "--rate", "30"], "latency has no rate"),
+        (["--mode", "paced"], "paced needs a rate"),
+        (["--streams", "3"], "latency has one stream"),
+    ],
+)
+def test_modes_that_make_no_sense(cli: Cli, models: tuple[Path, Path], arguments: list[str], says: str) -> None:
+    assert says in cli.error("bench", models[0], *arguments)
+
+
+def test_the_result_is_kept_with_its_samples(cli: Cli, models: tuple[Path, Path], tmp_path: Path) -> None:
+    target = tmp_path / "result.json"
+    shown = cli.json("bench", *models, *QUICK, "-o", target)
+    kept = json.loads(target.read_text())
+    assert (kept["kind"], kept["version"]) == ("comparison", 2)
+    assert kept["samples_ns"].keys() > shown["timings"].keys()
+    assert kept["detectable"]["b.onnx"] > 0
+    assert {key: value for key, value in kept.items() if key != "samples_ns"} == shown
 
 
 def test_sizes_are_used(cli: Cli, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from compressor.cli_demo import demo
 from compressor.cli_doctor import doctor
 from compressor.cli_export import export
 from compressor.cli_finetune import finetune
+from compressor.cli_init import init
 from compressor.cli_inspect import inspect
+from compressor.cli_run import run as run_recipe
 from compressor.cli_sparsify import sparsify
 from compressor.cli_study import study
 from compressor.cli_verify import verify
@@ -45,6 +47,8 @@ def _root(
 
 for _command in (inspect, compress, sparsify, finetune, verify, bench, export, demo, doctor):
     app.command(_command.__name__)(_command)
+app.command("init")(init)
+app.command("run")(run_recipe)
 app.add_typer(study, name="study")
 
 

@@ -55,16 +55,7 @@ class TrainingOptions:
         if self.data is None and self.finetune is None:
             self._refuse(self._names(), "without --data or --finetune")
             return None
-        if self.finetune is not None:
-            own = (
-                "data",
-                "finetune",
-                "device",
-                "checkpoints",
-                *(() if self.data is None else ("validation", "pixels")),
-            )
-            others = [name for name in ("data", *self._names()) if name not in own]
-            self._refuse(others, "with --finetune, whose function decides")
+        self.check()
         from compressor.finetuning import Finetuning
 
         return Finetuning(
@@ -75,6 +66,18 @@ class TrainingOptions:
             device=self.device,
             checkpoints=self.checkpoints or default_checkpoints(output),
         )
+
+    def check(self) -> None:
+        """Refuse options that a function of the user's would not hear of.
+
+        Raises:
+            UsageError: names them.
+        """
+        if self.finetune is None:
+            return
+        own = ("data", "finetune", "device", "checkpoints", *(() if self.data is None else ("validation", "pixels")))
+        others = [name for name in ("data", *self._names()) if name not in own]
+        self._refuse(others, "with --finetune, whose function decides")
 
     def _names(self) -> list[str]:
         return [field.name for field in fields(self) if field.name not in ("data", "flags")]

@@ -1,0 +1,1 @@
+"""Recipes: a whole compression in one file, stage by stage, each cached; ``compressor run`` carries them out."""

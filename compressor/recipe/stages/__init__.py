@@ -1,0 +1,1 @@
+"""One stage of a recipe a file."""

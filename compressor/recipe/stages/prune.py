@@ -1,0 +1,142 @@
+"""The stage ``prune``: which channels go, in one cut or in the steps of a schedule; proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from compressor.passes.scores import CRITERIA
+from compressor.passes.selection import Options
+from compressor.recipe.common import RecipeFile
+from compressor.recipe.stage import MODEL, STAGES, Flow, ModelStage, Outcome, Work, block_of
+from compressor.recipe.training import RECOVER, training_parameters, training_sources, wish_of
+from compressor.scheduling import AUTO, Scheduling
+from compressor.settings import Part
+from compressor.units import count
+
+if TYPE_CHECKING:
+    from compressor.results import Compression
+
+PRUNE, PLAN = "prune", "plan.json"
+_TARGETS = ("macs", "params", "channels")
+_SETTINGS = {"steps": "steps", "rate": "rate", "first": "first", "tail": "of", "base": "base", "shares": "shares"}
+_OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise")
+
+
+class Prune(Part):
+    """Structured pruning; see ``compressor compress --help``.
+
+    Attributes:
+        macs, params, channels: one of them: the share to keep.
+        criterion: from weights: l1, l2, fpgm, lamp, bn-scale, random; from data: activation, obs, taylor, taylor-group,
+            fisher, fisher-sampled.
+        scope, floor, round_to, allow_width, align_groups, combine, normalise: how channels are ordered and rounded.
+        schedule: one-shot, constant, geometric, hybrid, cubic, logarithmic, manual or auto.
+        steps, rate, first, tail, base, shares, trials: its settings.
+        verify: prove that pruned equals masked.
+    """
+
+    macs: float | None = Field(default=None, gt=0, lt=1)
+    params: float | None = Field(default=None, gt=0, lt=1)
+    channels: float | None = Field(default=None, gt=0, lt=1)
+    criterion: str = "l1"
+    scope: Literal["per-space", "global", "global-floor"] = "per-space"
+    floor: float = Field(default=0.1, ge=0, lt=1)
+    round_to: int = Field(default=1, gt=0, le=1 << 20)
+    allow_width: bool = False
+    align_groups: bool = True
+    combine: Literal["sum", "mean", "max"] = "sum"
+    normalise: bool | None = None
+    schedule: str = "one-shot"
+    steps: int | None = None
+    rate: float | None = None
+    first: float | None = None
+    tail: str | None = None
+    base: float | None = None
+    shares: list[float] | None = None
+    trials: int | None = None
+    verify: bool = True
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Prune:
+        if sum(getattr(self, name) is not None for name in _TARGETS) != 1:
+            raise ValueError(f"give exactly one of {', '.join(_TARGETS)}, such as macs: 0.5 to keep half of the MACs")
+        return self
+
+    def scheduling(self) -> Scheduling:
+        """Schedule and settings; UsageError where they do not fit."""
+        given = {own: getattr(self, name) for name, own in _SETTINGS.items() if getattr(self, name) is not None}
+        return Scheduling(self.schedule, given, self.trials)
+
+    def several(self) -> bool:
+        """Whether there is more than one step, with recovery and training after each."""
+        asked = self.scheduling()
+        keep = next(getattr(self, name) for name in _TARGETS if getattr(self, name) is not None)
+        return asked.name == AUTO or len(asked.shares(1 - keep)) > 1
+
+
+def in_steps(recipe: RecipeFile) -> bool:
+    """Whether recovery and training belong to the steps of the schedule, and are no stages of their own."""
+    found = recipe.block(PRUNE)
+    return isinstance(found, Prune) and found.several()
+
+
+@STAGES.register(PRUNE)
+class PruneStage(ModelStage):
+    """Cuts only, where all goes at once: recovery and training are stages of their own then."""
+
+    place, settings, uses, publishes = 40, Prune, ("data", "pixels", "samples"), (PLAN,)
+
+    def check(self, recipe: RecipeFile) -> None:
+        """See Stage."""
+        wish = block_of(recipe, PRUNE, Prune)
+        CRITERIA.get(wish.criterion)
+        wish.several()
+        Options(**wish.model_dump(include=set(_OPTIONS)))
+
+    def parameters(self, recipe: RecipeFile, name: str) -> dict[str, Any]:
+        """See Stage."""
+        own = {**super().parameters(recipe, name), "keep_dropout": recipe.has("finetune")}
+        return {**own, "steps": training_parameters(recipe)} if in_steps(recipe) else own
+
+    def sources(self, recipe: RecipeFile) -> list[str]:
+        """See Stage."""
+        named = [] if recipe.values.data is None else [recipe.values.data]
+        return list(dict.fromkeys([*named, *(training_sources(recipe) if in_steps(recipe) else [])]))
+
+    def reads(self, recipe: RecipeFile, flow: Flow) -> tuple[str, ...]:
+        """See Stage."""
+        return (flow.model,)
+
+    def run(self, work: Work) -> Outcome:
+        """See Stage."""
+        from compressor.pipeline import compress
+
+        recipe, wish = work.recipe, block_of(work.recipe, PRUNE, Prune)
+        several = in_steps(recipe)
+        result = compress(
+            work.model, work.folder / MODEL, plan_path=work.folder / PLAN,
+            **{name: getattr(wish, name) for name in _TARGETS}, criterion=wish.criterion,
+            options=Options(**wish.model_dump(include=set(_OPTIONS))), schedule=wish.scheduling(), seed=recipe.seed,
+            verify=wish.verify, data=recipe.data(), samples=recipe.values.samples, pixels=recipe.values.pixels,
+            recover=several and recipe.has(RECOVER), finetune=wish_of(recipe, work.scratch) if several else None,
+            keep_dropout=recipe.has("finetune") and not several, progress=work.progress,
+        )  # fmt: skip
+        return Outcome(_record(result), _lines(result))
+
+
+def _record(result: Compression) -> dict[str, Any]:
+    """Without places, which are of a folder that is gone by then."""
+    return {key: value for key, value in result.to_json().items() if key not in ("model", "output", "plan")}
+
+
+def _lines(result: Compression) -> list[str]:
+    before, after = result.before, result.after
+    cut = (
+        f"MACs {count(before.macs)} -> {count(after.macs)}, parameters {count(before.params)} -> {count(after.params)}"
+    )
+    proof = result.verification
+    proven = "not verified" if proof is None else f"proven, max error {proof['max_error']:.1g} of the output"
+    steps = f"{len(result.steps)} steps; " if result.steps else ""
+    return [f"{steps}{cut}; {proven}", *result.advice]

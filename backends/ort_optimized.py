@@ -45,7 +45,7 @@ class _Resolver:
                     self.found[name] = name if name in file else self._resolve(node, slot, name)
 
     def _resolve(self, node: onnx.NodeProto, slot: int, name: str) -> str:
-        source = next((self.found[i] for i in node.input if i in self.found), None)
+        source = next((self.found[str(i)] for i in node.input if i in self.found), None)
         if node.op_type in _CARRIERS:
             anchor = self._anchor(node.name)
             moved = anchor is not None and node.op_type not in _LAYOUT and self._maker_op(anchor) in MOVERS
@@ -59,6 +59,8 @@ class _Resolver:
         anchor = self._anchor(node.name) if slot == 0 else None
         if anchor is not None:
             return self._with_epilogue(anchor, node)
+        if node.op_type == "Split" and source:  # made of several slices: this one is merged into its reader
+            return str(source)
         return self._downstream(name) or source or name
 
     def _maker_op(self, name: str) -> str | None:

@@ -73,9 +73,10 @@ def read_kernels(profile: Path, folder: Path, graph: onnx.GraphProto, repeats: i
     for name in runs[0]:
         node = nodes[name]
         inputs = {carried[i] for i in node.input if i in carried}
-        tensors = tuple(dict.fromkeys(carried[o] for o in node.output if o))
+        outputs = tuple(dict.fromkeys(carried[o] for o in node.output if o))
+        made = tuple(tensor for tensor in outputs if tensor not in inputs)
         times = tuple(run[name] for run in runs)
-        kernels.append(Kernel(name, node.op_type, tensors, set(tensors) <= inputs, times))
+        kernels.append(Kernel(name, node.op_type, made or outputs, not made, times))
     return kernels
 
 

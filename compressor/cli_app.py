@@ -19,6 +19,7 @@ from compressor.cli_run import run as run_recipe
 from compressor.cli_sparsify import sparsify
 from compressor.cli_study import study
 from compressor.cli_verify import verify
+from compressor.cli_why import why
 from compressor.errors import UsageError
 
 PROGRAM = "compressor"
@@ -45,7 +46,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, sparsify, finetune, verify, bench, export, demo, doctor):
+for _command in (inspect, compress, sparsify, finetune, verify, bench, why, export, demo, doctor):
     app.command(_command.__name__)(_command)
 app.command("init")(init)
 app.command("run")(run_recipe)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from compressor.cli_options import JsonFlag, SeedOption
+from compressor.cli_options import DimOption, JsonFlag, SeedOption, named_sizes
 from compressor.cli_output import OUTCOME, emit, emit_json, progress, warn
 from compressor.errors import UsageError
 
@@ -17,9 +17,7 @@ def bench(
     models: Annotated[list[Path], typer.Argument(metavar="A [B ...]", help="ONNX files; the first is the baseline.")],
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per operator.")] = 1,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic leading dimension.")] = 1,
-    dim: Annotated[
-        list[str] | None, typer.Option("--dim", metavar="NAME=SIZE", help="Size of a symbolic dimension. Repeatable.")
-    ] = None,
+    dim: DimOption = None,
     backend: Annotated[str, typer.Option("--backend", help="Runtime; `compressor doctor` lists them.")] = (
         "onnxruntime-cpu"
     ),
@@ -45,7 +43,7 @@ def bench(
     """Time models in turns on the same random inputs: ratios with intervals, noise floor, verdicts."""
     if not 0 < seconds <= 3600:
         raise UsageError(f"--seconds {seconds:g} is not between 0 and 3600", fix="Give for example --seconds 2.")
-    dims = dict(map(_named_size, dim or []))
+    dims = named_sizes(dim)
     from compressor.atomic import write_bytes
     from compressor.backends.modes import Mode
     from compressor.benchmark import bench as measure
@@ -68,10 +66,3 @@ def bench(
         emit_json(result.to_json(samples=samples))
     else:
         emit(*comparison_tables(result))
-
-
-def _named_size(text: str) -> tuple[str, int]:
-    name, equals, size = text.rpartition("=")
-    if not (name and equals and size.isascii() and size.isdigit() and int(size) > 0):
-        raise UsageError(f"--dim {text!r} is not NAME=SIZE", fix="Give for example --dim sequence=128.")
-    return name, int(size)

@@ -133,6 +133,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.training*": Floor.PIPELINE,
     "compressor.training_options": Floor.PIPELINE,
     "compressor.user_evaluation": Floor.PIPELINE,
+    "compressor.why*": Floor.PIPELINE,
     "compressor.verification": Floor.PIPELINE,
     "compressor.passes.criteria*": Floor.ANALYSIS,
     "compressor.passes.apply_plan": Floor.REWRITE,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from tests.benchmarks.criteria import run as run_criteria
+from tests.benchmarks.finetune_peers import run as run_finetune_peers
 from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.peers import run as run_peers
@@ -26,9 +27,10 @@ BENCHMARKS: dict[str, Callable[[Console], object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
     "criteria": run_criteria, "sparsity": run_sparsity, "recovery_peers": run_recovery_peers,
+    "finetune_peers": run_finetune_peers,
 }  # fmt: skip
-# 23 GB of disk; minutes of training; half an hour each
-ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers"}
+# 23 GB of disk; minutes of training; half an hour, twice; an hour
+ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers", "finetune_peers"}
 
 
 def main() -> int:

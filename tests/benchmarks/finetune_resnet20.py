@@ -42,7 +42,7 @@ NAME = "finetune_resnet20"
 MODEL = SHARED / "models" / "resnet20_cifar10_bn.onnx"
 DATA = SHARED / "data" / "cifar10.py"
 CALIBRATION = 1024  # pictures
-PADDING = 4  # pixels around a picture, of which a crop takes some
+PADDING = 4  # pixels around a picture, of which a crop takes some, as the network was trained
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,20 @@ class Setup:
     criterion: str = "l1"
     scope: Scope = "per-space"
     recover: bool = False  # before training, from training pictures
+    padding: int = PADDING
     seed: int = 0
     threads: int | None = None
 
 
 class Pictures:
-    """CIFAR-10 pictures in memory; for training a random crop and a mirror image, as the network was trained."""
+    """CIFAR-10 pictures in memory; for training a random crop (none without padding) and a mirror image."""
 
-    def __init__(self, split: str, count: int | None, augment: bool) -> None:
+    def __init__(self, split: str, count: int | None, augment: bool, padding: int = PADDING) -> None:
         cifar = import_file(DATA)
         images, labels = cifar.load(split)
         self._images: NDArray[np.float32] = cifar.normalize(images[:count])
         self._labels = labels[:count].astype(np.int64)
-        self._augment = augment
+        self._augment, self._padding = augment, padding
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -82,7 +83,7 @@ class Pictures:
     def __getitems__(self, indices: list[int]) -> list[tuple[NDArray[np.float32], int]]:
         images = self._images[indices]
         if self._augment:
-            images = _augmented(images)
+            images = _augmented(images, self._padding)
         return list(zip(images, (int(label) for label in self._labels[indices]), strict=True))
 
     def arrays(self, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -90,16 +91,16 @@ class Pictures:
         chosen = np.random.default_rng(seed).permutation(len(self))[:CALIBRATION]
         return self._images[chosen], self._labels[chosen]
 
-    def samples(self) -> Samples:
-        """All of them as they are."""
-        return ArraySamples([self._images], self._labels, wanted_inputs(read(MODEL)), "CIFAR-10")
+    def samples(self, start: int = 0) -> Samples:
+        """All of them from ``start`` on as they are."""
+        return ArraySamples([self._images[start:]], self._labels[start:], wanted_inputs(read(MODEL)), "CIFAR-10")
 
 
-def _augmented(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each of [N, 3, 32, 32] moved by up to four pixels both ways and mirrored or not."""
-    size, edge = images.shape[-1], ((0, 0), (0, 0), (PADDING, PADDING), (PADDING, PADDING))
+def _augmented(images: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
+    """Each of [N, 3, 32, 32] moved by up to ``padding`` pixels both ways and mirrored or not."""
+    size, edge = images.shape[-1], ((0, 0), (0, 0), (padding, padding), (padding, padding))
     padded = np.pad(images, edge)
-    offsets = torch.randint(0, 2 * PADDING + 1, (len(images), 2)).tolist()
+    offsets = torch.randint(0, 2 * padding + 1, (len(images), 2)).tolist()
     mirrored = torch.rand(len(images)).tolist()
     crops = [picture[:, y : y + size, x : x + size] for picture, (y, x) in zip(padded, offsets, strict=True)]
     return np.stack([crop[:, :, ::-1] if chance < 0.5 else crop for crop, chance in zip(crops, mirrored, strict=True)])
@@ -107,7 +108,8 @@ def _augmented(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def splits(setup: Setup) -> dict[str, Any]:
     """A tenth of the training pictures is for validation, without augmentation."""
-    train, plain = Pictures("train", setup.pictures, augment=True), Pictures("train", setup.pictures, augment=False)
+    train = Pictures("train", setup.pictures, augment=True, padding=setup.padding)
+    plain = Pictures("train", setup.pictures, augment=False)
     order = np.random.default_rng(setup.seed).permutation(len(train))
     cut = len(train) // 10
     return {"train": _Some(train, order[cut:]), "validation": _Some(plain, order[:cut])}
@@ -237,7 +239,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog=f"python -m tests.benchmarks.{NAME}", description=__doc__)
     kinds = {
         "keep-macs": float, "epochs": int, "pictures": int, "test": int, "batch-size": int, "learning-rate": float,
-        "distill": float, "criterion": str, "scope": str, "seed": int, "threads": int,
+        "distill": float, "criterion": str, "scope": str, "padding": int, "seed": int, "threads": int,
     }  # fmt: skip
     for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind, default=getattr(Setup, name.replace("-", "_")))

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 BATCH = 500  # pictures at a time for accuracy
 WIDTHS = (16, 16, 32, 64)  # of the stem and the stages
-SEARCH_STEPS = 24
+SEARCH_STEPS = 12
 
 
 class Block(nn.Module):

@@ -61,7 +61,7 @@ class _Resolver:
             return self._with_epilogue(anchor, node)
         if node.op_type == "Split" and source:  # made of several slices: this one is merged into its reader
             return str(source)
-        return self._downstream(name) or source or name
+        return self._read_as(name) or self._downstream(name) or source or name
 
     def _maker_op(self, name: str) -> str | None:
         index = self._file.maker.get(name)
@@ -73,8 +73,9 @@ class _Resolver:
             if name in self._file.by_name:
                 return self._file.first_output(self._file.by_name[name])
             stem = name.removesuffix("_nchwc")
-            if stem != name and stem in self._file:
-                return stem
+            for tensor in (stem, stem.removesuffix("_bn")) if stem != name else ():  # a batch norm becomes X_bn_nchwc
+                if tensor in self._file:
+                    return tensor
         return None
 
     def _moved_to(self, name: str) -> str | None:
@@ -118,6 +119,20 @@ class _Resolver:
                 return name
             if op not in MOVERS:
                 return None
+        return None
+
+    def _read_as(self, name: str) -> str | None:
+        """What the file calls the input of a node whose name tells which node of the file it is."""
+        for reader in self._readers.get(name, []):
+            anchor, slot = self._anchor(reader.name), list(reader.input).index(name)
+            for _ in range(_MOST_FUSED):
+                index = self._file.maker.get(anchor or "")
+                if index is None:
+                    break
+                inputs = self._file.nodes[index].input
+                if self._file.nodes[index].op_type == reader.op_type and slot < len(inputs):
+                    return str(inputs[slot]) if inputs[slot] in self._file else None
+                anchor = next(iter(self._file.data_inputs(index)), None)
         return None
 
     def _downstream(self, name: str) -> str | None:

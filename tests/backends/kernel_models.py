@@ -88,3 +88,34 @@ def transformer(width: int = 64, heads: int = 4, tokens: int = 16) -> onnx.Model
     add("Add", [middle, linear("down", add("Gelu", [wide], "gelu"), 4 * width, width)], "y")
     shape = [1, tokens, width]
     return model(nodes, [value("x", shape)], [value("y", shape)], weights, opset=20)
+
+
+def blocked_net(width: int = 16) -> onnx.ModelProto:
+    """[1, width, 8, 8] -> the same: Conv, GELU in five ops, Conv, Relu, BatchNormalization, Conv, Add of the GELU."""
+    rng = np.random.default_rng(2)
+    shape = [1, width, 8, 8]
+    weights: dict[str, np.ndarray] = {
+        f"w{i}": (rng.standard_normal((width, width, 3, 3)) / (3 * width**0.5)).astype(np.float32) for i in range(3)
+    }
+    numbers = {"root": 2**0.5, "one": 1.0, "half": 0.5}
+    weights |= {name: np.array(number, np.float32) for name, number in numbers.items()}
+    for part, number in (("s", 1.5), ("b", 0.1), ("m", 0.2), ("v", 0.9)):
+        weights[part] = np.linspace(number, number + 0.1, width, dtype=np.float32)
+
+    def node(op: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+        return helper.make_node(op, inputs, [output], name=f"node_{output}", **attributes)
+
+    nodes = [
+        node("Conv", ["x", "w0"], "conv0", pads=[1, 1, 1, 1]),
+        node("Div", ["conv0", "root"], "divided"),
+        node("Erf", ["divided"], "erf"),
+        node("Add", ["erf", "one"], "shifted"),
+        node("Mul", ["conv0", "shifted"], "product"),
+        node("Mul", ["product", "half"], "gelu"),
+        node("Conv", ["gelu", "w1"], "conv1", pads=[1, 1, 1, 1]),
+        node("Relu", ["conv1"], "relu"),
+        node("BatchNormalization", ["relu", "s", "b", "m", "v"], "norm"),
+        node("Conv", ["norm", "w2"], "conv2", pads=[1, 1, 1, 1]),
+        node("Add", ["conv2", "gelu"], "y"),
+    ]
+    return model(nodes, [value("x", shape)], [value("y", shape)], weights)

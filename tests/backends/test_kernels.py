@@ -15,7 +15,7 @@ from compressor.backends.inputs import index_bounds, random_feeds
 from compressor.backends.kernels import Kernel, total_ns
 from compressor.backends.openvino_profile import Counters
 from compressor.errors import BackendError
-from tests.backends.kernel_models import residual_net, transformer
+from tests.backends.kernel_models import blocked_net, residual_net, transformer
 from tests.backends.small_models import chain, small_net
 from tests.zoo import source
 
@@ -53,7 +53,7 @@ def check_kernels(kernels: list[Kernel], proto: onnx.ModelProto, repeats: int) -
     assert set(counts.values()) == {1}, counts
 
 
-@pytest.mark.parametrize("network", [residual_net, transformer, small_net])
+@pytest.mark.parametrize("network", [residual_net, transformer, small_net, blocked_net])
 def test_kernels_name_tensors_of_the_file_and_cover_it(
     backend: Backend, network: Callable[[], onnx.ModelProto], tmp_path: Path
 ) -> None:
@@ -117,6 +117,18 @@ def test_onnx_runtime_fuses_convolution_sum_and_activation_into_one_kernel() -> 
     assert kernels[("first0_bn_relu",)].op == "Conv"
     assert ("sum0",) not in kernels
     assert ("second0_bn",) not in kernels
+
+
+def test_onnx_runtime_keeps_blocks_between_layers_and_what_they_carry_is_found() -> None:
+    """Names that the file does not know: of tensors in blocks of channels, of a GELU that five ops were fused to."""
+    kernels = kernels_of(get_backend("onnxruntime-cpu"), blocked_net())
+    assert [kernel.tensors for kernel in kernels if not kernel.added] == [
+        ("conv0",),
+        ("gelu",),
+        ("relu",),
+        ("norm",),
+        ("y",),
+    ]
 
 
 def test_openvino_counts_averages_since_the_model_was_compiled() -> None:

@@ -51,11 +51,11 @@ def run(
         return
     if recipe is None:
         raise UsageError("there is no recipe to run", fix="Name a file; `compressor init MODEL` writes one.")
-    carried = _run(recipe, out, stop_after, dump_after or [])
+    carried = _run(recipe, out, stop_after, dump_after or [], locked)
     if dry_run:
         _foretell(carried, as_json)
         return
-    published = _carry_out(carried, locked)
+    published = _carry_out(carried)
     if as_json:
         emit_json(published.report)
     else:
@@ -66,7 +66,9 @@ def run(
         raise typer.Exit(published.exit_code)
 
 
-def _run(path: Path, out: Path | None, stop_after: str | None, dump_after: list[str]) -> Run:
+def _run(path: Path, out: Path | None, stop_after: str | None, dump_after: list[str], locked: bool) -> Run:
+    """The run that was asked for; a lock refuses it before anything is touched."""
+    from compressor.recipe.lock import Locked, read_lock
     from compressor.recipe.naming import check_names
     from compressor.recipe.runner import Run
     from compressor.recipe.schema import read_recipe
@@ -74,18 +76,17 @@ def _run(path: Path, out: Path | None, stop_after: str | None, dump_after: list[
     recipe = read_recipe(path)
     folder = out or Path(f"{path.stem}-run")
     check_names(recipe, stop_after, dump_after)
-    return Run(recipe, folder, stop_after, tuple(dump_after))
+    watcher = Locked(*read_lock(recipe, folder)) if locked else None
+    run = Run(recipe, folder, stop_after, tuple(dump_after), watcher)
+    run.prepare()
+    return run
 
 
-def _carry_out(run: Run, locked: bool) -> Published:
-    from compressor.recipe.lock import Locked, read_lock
+def _carry_out(run: Run) -> Published:
     from compressor.recipe.results import publish
 
-    if locked:
-        run.watcher = Locked(*read_lock(run.recipe, run.out))
     with _interruptions(run), progress("running the recipe") as report:
         run.progress = report
-        run.prepare()
         with run.store.opened():
             run.carry_out()
             published = publish(run)

@@ -87,7 +87,8 @@ class ScoreContext:
             totals = [np.zeros(labels.size, np.float64) for _, labels in weight.axes]
             counts = False
             for start, values in chunks(weight):
-                numbers = importance(weight, start, values)
+                with np.errstate(over="ignore"):  # an importance beyond the type's range is infinite: it goes last
+                    numbers = importance(weight, start, values)
                 if numbers is None:
                     continue
                 counts = True

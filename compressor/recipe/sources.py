@@ -12,7 +12,7 @@ from compressor.errors import UsageError
 from compressor.model_io import data_files, read
 from compressor.models.demo import demo_folder
 from compressor.recipe.common import RecipeFile
-from compressor.study.paths import DEMO, file_digest
+from compressor.study.paths import DEMO, file_digest, is_folder
 
 
 def source_digest(named: str, recipe: RecipeFile) -> str:
@@ -33,7 +33,7 @@ def source_digest(named: str, recipe: RecipeFile) -> str:
     if colon:
         file_digest(path)  # it exists
         return _digest_of_all(sorted(path.parent.glob("*.py")), path.parent)
-    if path.is_dir():
+    if is_folder(path):
         return _digest_of_all(sorted(one for one in path.rglob("*") if one.is_file()), path)
     return file_digest(path)
 

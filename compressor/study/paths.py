@@ -11,6 +11,7 @@ from compressor.models.demo import demo_model_path, load_digits
 
 DEMO = "demo"
 _PART_BYTES = 1 << 22
+_LONGEST_NAME = 200  # in a message
 
 
 def model_path(named: str, folder: Path) -> str:
@@ -44,22 +45,45 @@ def source_digest(named: str, folder: Path) -> str:
     if named == DEMO or (colon and not _is_file(head)):
         return ""
     path = _placed(head if colon else named, folder)
-    return "" if path.is_dir() else file_digest(path)
+    return "" if is_folder(path) else file_digest(path)
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it cannot be read.
     """
-    if not path.is_file():
-        raise UsageError("no such file", where=str(path), fix="Paths in a recipe are relative to its folder.")
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            digest.update(part)
+    try:
+        if not path.is_file():
+            raise UsageError("no such file", where=str(path), fix="Paths in a recipe are relative to its folder.")
+        with path.open("rb") as file:
+            while part := file.read(_PART_BYTES):
+                digest.update(part)
+    except OSError as error:  # a name too long, no permission
+        raise _unreadable(path, error) from error
     return digest.hexdigest()
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder.
+
+    Raises:
+        UsageError: nothing can be called so, or it cannot be looked at.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot be read: {error.strerror}", where=_shortened(str(path)), fix="Check the path.")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 def _is_file(named: str) -> bool:

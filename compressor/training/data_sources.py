@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from compressor.errors import UsageError
+from compressor.foreign_errors import ForeignErrors, reason
 from compressor.training.data import (
     Array,
     ArraySamples,
@@ -115,11 +115,13 @@ def read_npz(path: Path, wanted: Sequence[WantedInput]) -> ArraySamples:
     """
     need = ", ".join([*map(str, wanted), f"{LABELS!r} [N, ...] (for losses on labels)"])
     fix = f"Wanted arrays: {need}."
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays: dict[str, Array] = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UsageError(f"cannot be read as .npz: {error}", where=str(path), fix=fix) from error
+
+    def unreadable(error: BaseException) -> UsageError:
+        return UsageError(f"cannot be read as .npz: {reason(error)}", where=str(path), fix=fix)
+
+    # A damaged archive raises what zipfile, zlib and NumPy's parser of headers happen to raise.
+    with ForeignErrors(unreadable), np.load(path, allow_pickle=False) as archive:
+        arrays: dict[str, Array] = {name: archive[name] for name in archive.files}
     missing = [want.name for want in wanted if want.name not in arrays]
     if missing:
         has = ", ".join(f"{name!r} {array.dtype} {list(array.shape)}" for name, array in arrays.items()) or "nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from tests.benchmarks.criteria import run as run_criteria
 from tests.benchmarks.finetune_peers import run as run_finetune_peers
 from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.kept import run as run_kept
+from tests.benchmarks.kills import run as run_kills
+from tests.benchmarks.malformed import run as run_malformed
 from tests.benchmarks.peers import run as run_peers
 from tests.benchmarks.recovery import run as run_recovery
 from tests.benchmarks.recovery_peers import run as run_recovery_peers
@@ -23,14 +26,14 @@ from tests.benchmarks.sparsity import run as run_sparsity
 from tests.benchmarks.speed import run as run_speed
 from tests.benchmarks.step_speed import run as run_step_speed
 
-BENCHMARKS: dict[str, Callable[[Console], object]] = {
+BENCHMARKS: dict[str, Callable[..., object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
     "criteria": run_criteria, "sparsity": run_sparsity, "recovery_peers": run_recovery_peers,
-    "finetune_peers": run_finetune_peers,
+    "finetune_peers": run_finetune_peers, "kills": run_kills, "malformed": run_malformed,
 }  # fmt: skip
-# 23 GB of disk; minutes of training; half an hour, twice; an hour
-ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers", "finetune_peers"}
+# 23 GB of disk; minutes of training; half an hour, twice; an hour; half an hour; minutes
+ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers", "finetune_peers", "kills", "malformed"}
 
 
 def main() -> int:
@@ -42,15 +45,20 @@ def main() -> int:
         metavar="NAME",
         help=f"of {', '.join(BENCHMARKS)} (default: all but {', '.join(sorted(ON_REQUEST))})",
     )
-    chosen = parser.parse_args().names or [name for name in BENCHMARKS if name not in ON_REQUEST]
+    parser.add_argument("--count", type=int, metavar="N", help="how many kills, or malformed inputs, to try")
+    asked = parser.parse_args()
+    chosen = asked.names or [name for name in BENCHMARKS if name not in ON_REQUEST]
     unknown = [name for name in chosen if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    counted = {name for name in chosen if "count" in inspect.signature(BENCHMARKS[name]).parameters}
+    if asked.count is not None and counted != set(chosen):
+        parser.error("--count is for kills and malformed")
     # Wide enough for every table also where the output goes to a file.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     for name in chosen:
         before = load_average()
-        results = BENCHMARKS[name](console)
+        results = BENCHMARKS[name](console, **({} if asked.count is None else {"count": asked.count}))
         if results is not None:
             console.print(f"saved {save(name, results, before)}", style="dim")
         console.print()

@@ -111,7 +111,7 @@ def test_npz(tmp_path: Path) -> None:
         ({"x": POINTS.astype(np.uint8)}, r"has uint8 \[8, 6\] for an input, the model wants 'x' float32"),
         ({"x": POINTS, "labels": LABELS[:3]}, "rows of its arrays: x 8, labels 3"),
         ({"x": POINTS[:0]}, "rows of its arrays: x 0"),
-        ({"x": np.array([object()])}, "cannot be read as .npz: Object arrays"),
+        ({"x": np.array([object()])}, "cannot be read as .npz: ValueError: Object arrays"),
     ],
 )
 def test_an_npz_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:

@@ -22,20 +22,25 @@ class Facts:
     Attributes:
         rows: of all ops, slowest first.
         whole_ms: of a run of the model that counts, without profiling.
+        whole_before_ms: of the one before the cut; 0 where there is none.
         kernels_ms: of all its kernels, in a profiled run.
         idle_ms: of a run of a model that computes next to nothing.
-        compared: whether there is a model after the cut.
         space_sizes: of every space before, in words, by name.
         steps: by tensor of a row, what was found at widths around its own.
     """
 
     rows: Sequence[Row]
     whole_ms: float
+    whole_before_ms: float
     kernels_ms: float
     idle_ms: float
-    compared: bool
     space_sizes: Mapping[str, str]
     steps: Mapping[str, Sequence[Steps]]
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is a model after the cut."""
+        return self.whole_before_ms > 0
 
     @property
     def rows_ms(self) -> float:
@@ -53,7 +58,14 @@ class Facts:
 
 def advise(facts: Facts) -> list[str]:
     """Lines of advice, the most important first."""
-    found = [*_dominant(facts), *_off_the_steps(facts), *_cut_in_vain(facts), *_layouts(facts)]
+    found = [
+        *_slower(facts),
+        *_dominant(facts),
+        *_alike(facts),
+        *_off_the_steps(facts),
+        *_cut_in_vain(facts),
+        *_layouts(facts),
+    ]
     return [*found, *_slow_layers(facts), *_without_work(facts), *_overhead(facts)]
 
 
@@ -66,6 +78,11 @@ def by_space(facts: Facts) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def _slower(facts: Facts) -> Iterator[str]:
+    if facts.whole_ms > facts.whole_before_ms > 0:
+        yield f"The cut made it slower: {facts.whole_before_ms:.4g} ms before, {facts.whole_ms:.4g} ms after."
+
+
 def _dominant(facts: Facts) -> Iterator[str]:
     for row in facts.rows[:1]:
         yield f"{_name(row)} takes {facts.share(row.ms):.0%} of a run, more than any other op."
@@ -74,6 +91,23 @@ def _dominant(facts: Facts) -> Iterator[str]:
             most = ": to cut there helps most" if space == next(iter(by_space(facts))) else ""
             size = f"{'before: ' if facts.compared else ''}{facts.space_sizes[space]}"
             yield f"{facts.share(ms):.0%} of a run is spent in ops along {space} ({size}){most}."
+
+
+def _alike(facts: Facts) -> Iterator[str]:
+    """Spaces of one size, as blocks have that are repeated: single ones may be too small to be worth a line."""
+    groups: dict[str, list[str]] = {}
+    for space in by_space(facts):
+        groups.setdefault(facts.space_sizes[space], []).append(space)
+    shares = {
+        size: facts.share(sum(row.ms for row in facts.rows if not set(spaces).isdisjoint(row.spaces)))
+        for size, spaces in groups.items()
+        if len(spaces) > 1
+    }
+    for size, share in sorted(shares.items(), key=lambda item: -item[1])[:_SHOWN]:
+        if share >= _MUCH:
+            spaces = groups[size]
+            listed = f"{', '.join(spaces[:_SHOWN])}{', ...' if len(spaces) > _SHOWN else ''}"
+            yield f"{share:.0%} of a run is spent along one or more of {len(spaces)} spaces of {size}: {listed}."
 
 
 def _off_the_steps(facts: Facts) -> Iterator[str]:
@@ -124,7 +158,7 @@ def _layouts(facts: Facts) -> Iterator[str]:
 
 
 def _slow_layers(facts: Facts) -> Iterator[str]:
-    """Layers that multiply far slower than the best one: memory holds them up."""
+    """Layers that multiply far slower than the best one."""
     rates = {row.tensor: _macs(row) / row.ms for row in facts.rows if _macs(row) and row.ms}
     best = max(rates.values(), default=0.0)
     slow = [row for row in facts.rows if rates.get(row.tensor, best) < _LOW_RATE * best]
@@ -133,8 +167,8 @@ def _slow_layers(facts: Facts) -> Iterator[str]:
         listed = ", ".join(_name(row) for row in slow[:_SHOWN])
         yield (
             f"{facts.share(spent):.0%} of a run goes to layers that multiply less than {_LOW_RATE:.0%} as fast as the "
-            f"best one ({best / 1e6:.3g} GMAC/s): they wait for memory, and a cut makes them faster only as far as it "
-            f"makes their tensors smaller. First of all {listed}."
+            f"best one ({best / 1e6:.3g} GMAC/s): they wait for memory, or the runtime has no fast kernel for them. "
+            f"First of all {listed}."
         )
 
 

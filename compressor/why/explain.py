@@ -128,7 +128,7 @@ def explain(
     steps = _steps(runtime, last, rows, probed, threads, seed)
     facts = Facts(
         rows=rows, whole_ms=last.times.whole_ms, kernels_ms=last.times.kernels_ms, idle_ms=_idle_ms(runtime, threads),
-        compared=after is not None, space_sizes=spaces.sizes, steps=steps,
+        whole_before_ms=0.0 if after is None else times[BEFORE].whole_ms, space_sizes=spaces.sizes, steps=steps,
     )  # fmt: skip
     return Explanation(
         models=models, backend=backend, provider=last.times.provider, threads=last.times.threads,

@@ -15,7 +15,8 @@ SIZES = {"w1": "64 channels", "w2": "32 channels", "w3": "16 channels"}
 
 def facts(*rows: Row, **other: object) -> Facts:
     plain: dict[str, object] = {
-        "whole_ms": 10.0, "kernels_ms": 10.0, "idle_ms": 0.001, "compared": False, "space_sizes": SIZES, "steps": {},
+        "whole_ms": 10.0, "whole_before_ms": 0.0, "kernels_ms": 10.0, "idle_ms": 0.001, "space_sizes": SIZES,
+        "steps": {},
     }  # fmt: skip
     return Facts(rows, **{**plain, **other})  # type: ignore[arg-type]
 
@@ -37,6 +38,20 @@ def test_nothing_but_what_dominates_is_said_of_a_good_model() -> None:
     assert len(advise(facts(CONV, POOL))) == 3
 
 
+def test_repeated_blocks_are_taken_together() -> None:
+    rows = [replace(CONV, tensor=f"t{i}", spaces=(f"b{i}",), before_ms=0.5) for i in range(20)]
+    said = text(*rows, space_sizes={f"b{i}": "3072 channels" for i in range(20)})
+    assert "100% of a run is spent along one or more of 20 spaces of 3072 channels: b0, b1, b2, ..." in said
+    assert "to cut there helps most" not in said
+
+
+def test_a_model_that_the_cut_made_slower() -> None:
+    slower = replace(CONV, after_ms=16.0, after_macs=5 * 10**8)
+    said = advise(facts(slower, whole_ms=17.0, whole_before_ms=10.0))
+    assert said[0] == "The cut made it slower: 10 ms before, 17 ms after."
+    assert "slower" not in text(slower, whole_ms=9.0, whole_before_ms=10.0)
+
+
 def test_widths_off_the_step_are_told_once_for_layers_alike() -> None:
     found = [read_steps(OUTPUT, 113, {112: 0.9, 113: 1.0, 128: 1.01})]
     said = text(CONV, replace(CONV, tensor="u", node="other"), steps={"t": found, "u": found})
@@ -53,17 +68,19 @@ def test_widths_off_the_step_are_told_once_for_layers_alike() -> None:
 
 def test_a_cut_without_effect_is_told() -> None:
     vain = replace(CONV, after_widths=(45, 45), after_macs=5 * 10**8, after_ms=7.9)
-    assert "Conv 'conv' has 50% of its multiplications left and takes 99% of its time." in text(vain, compared=True)
-    assert "left and takes" not in text(replace(vain, after_ms=5.0), compared=True)
+    assert "Conv 'conv' has 50% of its multiplications left and takes 99% of its time." in text(
+        vain, whole_before_ms=12.0
+    )
+    assert "left and takes" not in text(replace(vain, after_ms=5.0), whole_before_ms=12.0)
 
 
 def test_layouts_count_where_they_cost_and_where_the_cut_brought_them() -> None:
     added = Row("t", "r", "ReorderOutput", "ReorderOutput", (), True, before_ms=None, after_ms=1.0)
     conv = replace(CONV, after_ms=7.0, after_macs=9 * 10**8)
-    said = text(conv, added, compared=True)
+    said = text(conv, added, whole_before_ms=12.0)
     assert "What the runtime added to change layouts costs 12% of a run; first of all ReorderOutput of t." in said
     assert "The cut brought changes of layout with it: 0 ms before, 1 ms after." in said
-    assert "layouts" not in text(conv, replace(added, after_ms=0.1), compared=True)
+    assert "layouts" not in text(conv, replace(added, after_ms=0.1), whole_before_ms=12.0)
 
 
 def test_layers_that_wait_for_memory() -> None:

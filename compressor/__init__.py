@@ -9,6 +9,7 @@ runtime and no framework.
     compressor.bench(["model.onnx", "small.onnx"])
     compressor.finetune("small.onnx", "tuned.onnx", compressor.Finetuning(compressor.Trainer(), data="train.npz"))
     compressor.export(module, (example,), "model.onnx", dynamic="batch")
+    compressor.run_recipe("recipe.yaml", "out")
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _API = {
     "bench": ("compressor.benchmark", "bench"),
     "export": ("compressor.exporting", "export"),
     "finetune": ("compressor.finetuning", "finetune_file"),
+    "run_recipe": ("compressor.recipe.carrying_out", "run_recipe"),
     "sparsify": ("compressor.sparsifying", "sparsify"),
     "Finetuning": ("compressor.finetuning", "Finetuning"),
     "Trainer": ("compressor.training", "Trainer"),
@@ -50,6 +52,7 @@ __all__ = [
     "finetune",
     "inspect",
     "replay",
+    "run_recipe",
     "sparsify",
     "verify",
 ]
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay
     from compressor.proof import verify_files as verify
+    from compressor.recipe.carrying_out import run_recipe
     from compressor.scheduling import Scheduling
     from compressor.sparsifying import sparsify
     from compressor.training import Trainer

@@ -51,7 +51,9 @@ def run(
         return
     if recipe is None:
         raise UsageError("there is no recipe to run", fix="Name a file; `compressor init MODEL` writes one.")
-    carried = _run(recipe, out, stop_after, dump_after or [], locked)
+    from compressor.recipe.carrying_out import prepared
+
+    carried = prepared(recipe, out, stop_after, dump_after or [], locked)
     if dry_run:
         _foretell(carried, as_json)
         return
@@ -66,32 +68,13 @@ def run(
         raise typer.Exit(published.exit_code)
 
 
-def _run(path: Path, out: Path | None, stop_after: str | None, dump_after: list[str], locked: bool) -> Run:
-    """The run that was asked for; a lock refuses it before anything is touched."""
-    from compressor.recipe.lock import Locked, read_lock
-    from compressor.recipe.naming import check_names
-    from compressor.recipe.runner import Run
-    from compressor.recipe.schema import read_recipe
-
-    recipe = read_recipe(path)
-    folder = out or Path(f"{path.stem}-run")
-    check_names(recipe, stop_after, dump_after)
-    watcher = Locked(*read_lock(recipe, folder)) if locked else None
-    run = Run(recipe, folder, stop_after, tuple(dump_after), watcher)
-    run.prepare()
-    return run
-
-
 def _carry_out(run: Run) -> Published:
-    from compressor.recipe.results import publish
+    from compressor.recipe.carrying_out import carry_out
 
     with _interruptions(run), progress("running the recipe") as report:
         run.progress = report
-        with run.store.opened():
-            run.carry_out()
-            published = publish(run)
-            OUTCOME.written[:] = [str(path) for path in published.files.values()]
-            run.store.tidy(list(run.entries.values()))
+        published = carry_out(run)
+        OUTCOME.written[:] = [str(path) for path in published.files.values()]
     return published
 
 

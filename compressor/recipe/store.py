@@ -128,7 +128,9 @@ class Store:
         """Put a folder that was written in place, with its record; every byte is on the disk before it is seen."""
         names = sorted(path.name for path in written.iterdir() if path.is_file())
         entry = replace(entry, files={name: file_digest(written / name) for name in names})
-        (written / RECORD).write_text(json.dumps({"version": _VERSION, **entry.to_json()}, indent=1), encoding="utf-8")
+        # As it will be read: lists for tuples, null for what is no number.
+        content = json.loads(json.dumps(entry.to_json()), parse_constant=lambda _: None)
+        (written / RECORD).write_text(json.dumps({"version": _VERSION, **content}, indent=1), encoding="utf-8")
         for path in written.iterdir():
             _sync(path)
         _sync(written)
@@ -138,7 +140,7 @@ class Store:
         written.replace(place)
         _sync(self.folder)
         shutil.rmtree(self.scratch(entry.stage, entry.key), ignore_errors=True)
-        return replace(entry, folder=place)
+        return Entry(folder=place, **content)
 
     def tidy(self, used: list[Entry]) -> None:
         """After a whole run: remove unfinished work, and all but the newest results of each stage."""

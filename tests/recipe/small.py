@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from compressor.recipe.carrying_out import carry_out
 from compressor.recipe.common import RecipeFile
-from compressor.recipe.results import Published, publish
+from compressor.recipe.results import Published
 from compressor.recipe.runner import Run
 from compressor.recipe.schema import read_recipe
 from tests.compressor.cli_models import snapshot
@@ -57,11 +58,7 @@ def carried_out(recipe: RecipeFile, out: Path, **more: Any) -> tuple[Run, Publis
     """A run to its end."""
     run = Run(recipe, out, **more)
     run.prepare()
-    with run.store.opened():
-        run.carry_out()
-        published = publish(run)
-        run.store.tidy(list(run.entries.values()))
-    return run, published
+    return run, carry_out(run)
 
 
 def visible(out: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from compressor.proof import Progress, silent
 from compressor.recipe.lock import Locked, read_lock
 from compressor.recipe.naming import check_names
-from compressor.recipe.results import Published, publish
+from compressor.recipe.results import Published, publish, spare_inputs
 from compressor.recipe.runner import Run
 from compressor.recipe.schema import read_recipe
 from compressor.targets import PathLike
@@ -53,6 +53,7 @@ def prepared(
     watcher = Locked(*read_lock(recipe, folder)) if locked else None
     run = Run(recipe, folder, stop_after, tuple(dump_after), watcher, progress)
     run.prepare()
+    spare_inputs(run)
     return run
 
 

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from compressor.atomic import FileSet
+from compressor.errors import UsageError
+from compressor.model_io import data_files, read, same_file
 from compressor.recipe.code_version import code_version, library_versions
 from compressor.recipe.lock import LOCK, lock_of
 from compressor.recipe.planning import hardware
 from compressor.recipe.runner import Run
-from compressor.recipe.stage import MODEL, stages_in_order
+from compressor.recipe.stage import INPUT, MODEL, stages_in_order
 from compressor.study.paths import file_digest
 
 RUN = "run.json"
@@ -64,6 +66,31 @@ def publish(run: Run) -> Published:
     return Published({name: run.out / name for name in written}, report, code)
 
 
+def shown_names() -> set[str]:
+    """Every name that a run may show, or remove because it is of an older one."""
+    names = {MODEL, f"{MODEL}.data", LOCK, RUN}
+    return names | {name for _, stage in stages_in_order() for name in stage.publishes}
+
+
+def spare_inputs(run: Run) -> None:
+    """Refuse a run whose results would replace what it reads.
+
+    Raises:
+        UsageError: names the file.
+    """
+    recipe = run.recipe
+    inputs = [recipe.path]
+    if INPUT in run.inputs:
+        inputs += [recipe.model(), *data_files(read(recipe.model()))]
+    inputs += [Path(recipe.placed(name).partition(":")[0]) for one in run.planned for name in one.sources]
+    for name in sorted(shown_names()):
+        if any(same_file(run.out / name, path) for path in inputs):
+            fix = "Choose another folder with --out."
+            raise UsageError(
+                "the results would replace a file that the recipe reads", where=str(run.out / name), fix=fix
+            )
+
+
 def shown_files(run: Run) -> dict[str, Path]:
     """Name in the output folder -> file of a stage."""
     folder, _, _ = run.final().model.partition("/")
@@ -88,10 +115,8 @@ def report_of(run: Run, files: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _put(out: Path, written: Mapping[str, bytes | Path]) -> None:
-    known = {MODEL, f"{MODEL}.data", LOCK, RUN}
-    known |= {name for _, stage in stages_in_order() for name in stage.publishes}
     differing = {name for name, content in written.items() if _digest(out / name) != _digest(content)}
-    stale = [name for name in known if name in differing or name not in written]
+    stale = [name for name in shown_names() if name in differing or name not in written]
     with FileSet(out) as files:
         for name in written:
             if name not in differing:

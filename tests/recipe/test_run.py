@@ -211,6 +211,15 @@ def test_files_of_an_older_recipe_go_and_others_stay(tmp_path: Path) -> None:
     assert set(visible(out)) == (SHOWN - {"plan.json"}) | {"notes.txt"}
 
 
+@pytest.mark.parametrize("place", [".", "link"])
+def test_results_never_replace_what_the_recipe_reads(tmp_path: Path, cli: Cli, place: str) -> None:
+    path = placed(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    before = snapshot(tmp_path)
+    assert "would replace a file that the recipe reads" in cli.error("run", path, "--out", tmp_path / place)
+    assert snapshot(tmp_path) == before
+
+
 @pytest.mark.parametrize("out", ["file", "model.onnx/x"])
 def test_an_output_folder_that_cannot_be(tmp_path: Path, cli: Cli, out: str) -> None:
     path = placed(tmp_path)

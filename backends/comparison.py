@@ -80,6 +80,7 @@ class Comparison:
         fingerprint: the machine and the libraries.
         samples_ns: raw nanoseconds by label, process, block and run.
         mode: what was timed.
+        inputs: [type, shape] of what the models were fed, by name.
         conditions: what else happened on the machine meanwhile.
         drift: relative change of all run times from the first block to the last, None if none is certain.
         seed: of the resampling.
@@ -101,6 +102,7 @@ class Comparison:
     fingerprint: dict[str, Any]
     samples_ns: dict[str, list[list[list[int]]]]
     mode: Mode
+    inputs: dict[str, list[Any]]
     conditions: Conditions
     drift: float | None
     seed: int
@@ -130,6 +132,7 @@ class Comparison:
             "threads": self.threads,
             "mode": self.mode.to_json(),
             "timed": self.timed,
+            "inputs": self.inputs,
             "processes": self.processes,
             "blocks": self.blocks,
             "seed": self.seed,
@@ -155,6 +158,7 @@ def summarize(
     warnings: Sequence[str],
     fingerprint: Mapping[str, Any],
     mode: Mode = LATENCY,
+    inputs: Mapping[str, list[Any]] | None = None,
 ) -> Comparison:
     """What the samples of all processes say; the first label is the baseline, ``AGAIN`` its second session."""
     samples = {label: [process.runs_ns[label] for process in collected] for label in collected[0].runs_ns}
@@ -183,6 +187,7 @@ def summarize(
         fingerprint=dict(fingerprint),
         samples_ns=samples,
         mode=mode,
+        inputs=dict(inputs or {}),
         conditions=conditions,
         drift=trend,
         seed=seed,

@@ -15,6 +15,7 @@ _OTHER_CPUS = 0.2
 _STOLEN_SHARE = 0.02
 _WAITED_SHARE = 0.02
 _THROTTLED_SHARE = 0.01
+_SHORTEST_S = 0.1  # the kernel counts ticks of 10 ms and hands out slices of several: below, shares mean nothing
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Conditions:
 
     @property
     def other_cpus(self) -> float:
-        """CPUs that other programs kept busy, on average."""
+        """CPUs that other programs kept busy, on average; 0 where too little time has passed to tell."""
         return self._rate(self.other_s)
 
     @property
@@ -108,7 +109,7 @@ class Conditions:
         return found
 
     def _rate(self, seconds: float) -> float:
-        return seconds / self.wall_s if self.wall_s > 0 else 0.0
+        return seconds / self.wall_s if self.wall_s >= _SHORTEST_S else 0.0
 
 
 def disturbance(before: CpuUse, after: CpuUse) -> list[str]:

@@ -83,7 +83,7 @@ def compare(
             if progress is not None:
                 progress(number + 1, processes)
     runtime = {"backend": backend, "version": str(available.version), "device": available.device}
-    return _summary(collected, runtime, seed, mode)
+    return _summary(collected, runtime, seed, mode, feeds)
 
 
 def _cold_round(job: Mapping[str, Any], mode: Mode, seed: int) -> ProcessSamples:
@@ -126,7 +126,7 @@ def compare_here(
     with contextlib.ExitStack() as stack:
         sessions = {label: stack.enter_context(opener()) for label, opener in _with_again(openers).items()}
         samples = sample(sessions, feeds, sampling)
-    return _summary([samples], {"backend": backend}, seed, LATENCY)
+    return _summary([samples], {"backend": backend}, seed, LATENCY, feeds)
 
 
 def _check(models: Mapping[str, Any], processes: int) -> None:
@@ -158,7 +158,9 @@ def _files(models: Mapping[str, ModelSource], folder: Path) -> dict[str, str]:
     return paths
 
 
-def _summary(collected: list[ProcessSamples], runtime: dict[str, str], seed: int, mode: Mode) -> Comparison:
+def _summary(
+    collected: list[ProcessSamples], runtime: dict[str, str], seed: int, mode: Mode, feeds: Mapping[str, Array]
+) -> Comparison:
     backend = runtime["backend"]
     providers = {provider for process in collected for provider in process.providers.values()}
     if len(providers) != 1:
@@ -169,6 +171,7 @@ def _summary(collected: list[ProcessSamples], runtime: dict[str, str], seed: int
         backend=backend,
         seed=seed,
         mode=mode,
+        inputs={name: [str(value.dtype), list(value.shape)] for name, value in feeds.items()},
         warnings=configuration_warnings(threads * mode.streams),
         fingerprint=fingerprint(runtime={**runtime, "provider": providers.pop()}).to_json(),
     )

@@ -8,6 +8,7 @@ runtime and no framework.
     compressor.verify("model.onnx", "small.onnx", "plan.json")
     compressor.bench(["model.onnx", "small.onnx"])
     compressor.finetune("small.onnx", "tuned.onnx", compressor.Finetuning(compressor.Trainer(), data="train.npz"))
+    compressor.run_gate("model.onnx", "small.onnx", compressor.read_policy("gate.yaml")).status
     compressor.export(module, (example,), "model.onnx", dynamic="batch")
     compressor.run_recipe("recipe.yaml", "out")
 """
@@ -37,6 +38,8 @@ _API = {
     "Trainer": ("compressor.training", "Trainer"),
     "Options": ("compressor.passes.selection", "Options"),
     "Scheduling": ("compressor.scheduling", "Scheduling"),
+    "run_gate": ("compressor.gate.run", "run_gate"),
+    "read_policy": ("compressor.gate.policy", "read_policy"),
     "CompressorError": ("compressor.errors", "CompressorError"),
 }
 __all__ = [
@@ -51,7 +54,9 @@ __all__ = [
     "export",
     "finetune",
     "inspect",
+    "read_policy",
     "replay",
+    "run_gate",
     "run_recipe",
     "sparsify",
     "verify",
@@ -63,6 +68,8 @@ if TYPE_CHECKING:
     from compressor.exporting import export
     from compressor.finetuning import Finetuning
     from compressor.finetuning import finetune_file as finetune
+    from compressor.gate.policy import read_policy
+    from compressor.gate.run import run_gate
     from compressor.inspection import inspect_model as inspect
     from compressor.passes.selection import Options
     from compressor.pipeline import compress, replay

@@ -1,7 +1,7 @@
 """The command line's outermost layer: every way to end becomes an exit code and at most one line on stderr.
 
 0 done; 1 a check failed or nothing can be done; 2 wrong use or a bad file; 3 something is missing here;
-130 interrupted; 141 the reader of stdout went away.
+4 a gate cannot know (``compressor.gate``); 130 interrupted; 141 the reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _interrupted() -> int:
 
 def _say(line: str) -> None:
     """One line on stderr; a stderr that is gone changes nothing about the exit code."""
-    from compressor.cli_output import plain, silence
+    from compressor.cli_output import silence
+    from compressor.plain_text import plain
 
     try:
         sys.stderr.write(plain(line) + "\n")

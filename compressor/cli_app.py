@@ -13,6 +13,7 @@ from compressor.cli_demo import demo
 from compressor.cli_doctor import doctor
 from compressor.cli_export import export
 from compressor.cli_finetune import finetune
+from compressor.cli_gate import gate
 from compressor.cli_init import init
 from compressor.cli_inspect import inspect
 from compressor.cli_run import run as run_recipe
@@ -46,7 +47,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, sparsify, finetune, verify, bench, why, export, demo, doctor):
+for _command in (inspect, compress, sparsify, finetune, verify, bench, why, gate, export, demo, doctor):
     app.command(_command.__name__)(_command)
 app.command("init")(init)
 app.command("run")(run_recipe)

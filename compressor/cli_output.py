@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
+from compressor.plain_text import plain
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -26,11 +28,6 @@ class Outcome:
 
 
 OUTCOME = Outcome()
-
-
-def plain(text: str) -> str:
-    """``text`` with control characters spelled out: names come from files that nobody vouches for."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def emit_json(value: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from compressor.cli_output import plain
+from compressor.plain_text import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

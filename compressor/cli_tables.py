@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from compressor.cli_output import plain
+from compressor.plain_text import plain
 from compressor.units import count, seconds, size
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 EXIT_USAGE = 2
 EXIT_FAILED = 1
 EXIT_ENVIRONMENT = 3
+EXIT_INCONCLUSIVE = 4
 
 
 class CompressorError(Exception):
@@ -62,6 +63,10 @@ class NothingToPruneError(CompressorError):
 
 class VerificationError(CompressorError):
     """The pruned model differs from the masked original."""
+
+
+class CandidateError(CompressorError):
+    """A candidate for release cannot do what the baseline does: it does not open, or its interface is another."""
 
 
 class BackendError(CompressorError):

@@ -129,4 +129,5 @@ def test_conditions_add_up_and_tell_in_words() -> None:
     for piece in ("1.0 CPUs busy", "wait 10% of the time", "took away 0.05 CPUs", "stopped 10% of the time"):
         assert piece in words
     assert Conditions.total([]).disturbances() == []
+    assert Conditions(wall_s=0.01, other_s=0.02, waited_s=0.01).disturbances() == []  # a tick or two
     assert Conditions(**total.to_json()) == total

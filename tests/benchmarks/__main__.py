@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.benchmarks.criteria import run as run_criteria
 from tests.benchmarks.finetune_peers import run as run_finetune_peers
 from tests.benchmarks.finetune_resnet20 import run as run_finetune
+from tests.benchmarks.gates import run as run_gates
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.kills import run as run_kills
 from tests.benchmarks.malformed import run as run_malformed
@@ -29,11 +30,20 @@ from tests.benchmarks.step_speed import run as run_step_speed
 BENCHMARKS: dict[str, Callable[..., object]] = {
     "kept": run_kept, "peers": run_peers, "resnet20": run_resnet20, "scale": run_scale, "speed": run_speed,
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
-    "criteria": run_criteria, "sparsity": run_sparsity, "recovery_peers": run_recovery_peers,
+    "criteria": run_criteria, "sparsity": run_sparsity, "gates": run_gates, "recovery_peers": run_recovery_peers,
     "finetune_peers": run_finetune_peers, "kills": run_kills, "malformed": run_malformed,
 }  # fmt: skip
-# 23 GB of disk; minutes of training; half an hour, twice; an hour; half an hour; minutes
-ON_REQUEST = {"scale7b", "finetune_resnet20", "criteria", "recovery_peers", "finetune_peers", "kills", "malformed"}
+# 23 GB of disk; minutes of training; half an hour; two hours; half an hour; an hour; half an hour; minutes
+ON_REQUEST = {
+    "scale7b",
+    "finetune_resnet20",
+    "criteria",
+    "gates",
+    "recovery_peers",
+    "finetune_peers",
+    "kills",
+    "malformed",
+}
 
 
 def main() -> int:

@@ -109,6 +109,8 @@ FLOORS: dict[str, Floor] = {
     "compressor.inspection": Floor.PIPELINE,
     "compressor.inspection_page": Floor.PIPELINE,
     "compressor.finetuning": Floor.PIPELINE,
+    "compressor.gate*": Floor.PIPELINE,
+    "compressor.plain_text": Floor.CORE,
     "compressor.loaded": Floor.PIPELINE,
     "compressor.pipeline": Floor.PIPELINE,
     "compressor.auto_schedule": Floor.PIPELINE,

@@ -1,0 +1,1 @@
+"""One file a check; walking this folder finds them."""

@@ -1,0 +1,84 @@
+"""``metric``: the user's own figure of a model, and how sure it is that it did not get worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from compressor.gate.check import check
+from compressor.gate.finding import Finding, Status
+from compressor.gate.metric_values import Values, difference_of, evaluated, from_kept
+from compressor.gate.pair import Candidate, Pair
+from compressor.gate.settings_types import Number, Tolerance
+from compressor.settings import Part
+from compressor.user_code import load_callable
+
+
+class MetricSettings(Part):
+    """A function ``f(path of an ONNX file)`` that returns one number, or one for each sample.
+
+    Attributes:
+        function: ``path.py:function`` (from the policy's folder) or ``package.module:function``; runs on both models.
+        higher_is_better: whether more is better.
+        max_loss: by how much the candidate may be worse than the baseline. With values by sample the mean counts, and
+            its interval decides: a paired bootstrap of the differences. A single number is compared as it is.
+        min_value: the least that the candidate must reach (the most, where lower is better).
+    """
+
+    function: Annotated[str, Field(min_length=3, max_length=4096)]
+    higher_is_better: bool = True
+    max_loss: Tolerance | None = None
+    min_value: Number | None = None
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> MetricSettings:
+        if self.max_loss is None and self.min_value is None:
+            raise ValueError("give max_loss, min_value or both")
+        return self
+
+
+@check("metric", MetricSettings)
+def metric(settings: MetricSettings, pair: Pair) -> Iterator[Finding]:
+    """Call the function and compare."""
+    function = load_callable(pair.place(settings.function))
+    after = evaluated(function, pair.candidate.path)
+    if settings.max_loss is not None:
+        before = (
+            evaluated(function, pair.baseline.path)
+            if isinstance(pair.baseline, Candidate)
+            else from_kept(pair.baseline.kept("metric")[0])
+        )
+        yield _loss(settings.max_loss, settings.higher_is_better, before, after, pair.seed)
+    if settings.min_value is not None:
+        yield _reached(settings.min_value, settings.higher_is_better, after)
+
+
+def _loss(limit: float, higher: bool, before: Values, after: Values, seed: int) -> Finding:
+    worse = difference_of(after, before, seed) if higher else difference_of(before, after, seed)
+    if worse is None:
+        return Finding("metric", "max_loss", "fail", "the figures are not all finite numbers", limit=limit)
+    estimate, low, high = worse
+    status: Status = "pass" if high <= limit else "fail" if low > limit else "inconclusive"
+    interval = f" ({low:.4g} to {high:.4g})" if low < high else ""
+    words = f"{before.mean:.5g} became {after.mean:.5g}: worse by {estimate:.4g}{interval}, allowed {limit:g}"
+    return Finding(
+        "metric", "max_loss", status, words, baseline=before.mean, candidate=after.mean, value=estimate, limit=limit,
+        low=low, high=high, details={"samples": after.count}, keep=after.to_json(),
+    )  # fmt: skip
+
+
+def _reached(limit: float, higher: bool, after: Values) -> Finding:
+    interval = after.interval()
+    if interval is None:
+        return Finding("metric", "min_value", "fail", "the candidate's figure is not a finite number", limit=limit)
+    low, high = interval
+    certain, impossible = (low >= limit, high < limit) if higher else (high <= limit, low > limit)
+    status: Status = "pass" if certain else "fail" if impossible else "inconclusive"
+    shown = f" ({low:.4g} to {high:.4g})" if low < high else ""
+    words = f"{after.mean:.5g}{shown}, needed {'at least' if higher else 'at most'} {limit:g}"
+    return Finding(
+        "metric", "min_value", status, words, candidate=after.mean, value=after.mean, limit=limit, low=low, high=high,
+        details={"samples": after.count}, keep=after.to_json(),
+    )  # fmt: skip

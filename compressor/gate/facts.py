@@ -1,0 +1,100 @@
+"""What a model file says without being run: sizes, operators, versions."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from compressor.errors import EnvironmentProblem, ModelFileError
+from compressor.loaded import total_bytes
+from compressor.model_io import data_files, digest, outline, read
+
+_MAIN = ("", "ai.onnx")
+_FLOATS = {
+    getattr(onnx.TensorProto, name)
+    for name in onnx.TensorProto.DataType.keys()  # noqa: SIM118 - an enum of protobuf is no mapping
+    if "FLOAT" in name or name == "DOUBLE"
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about a model.
+
+    Attributes:
+        size_bytes: of its files.
+        params: elements of its floating-point initializers, those inside bodies and functions' constants included.
+        opsets: version by domain; "" is ONNX's own.
+        ops: how often each operator occurs, as "Conv" or "com.microsoft::Gelu"; bodies and functions included.
+        digest: of the graph and its weights.
+    """
+
+    size_bytes: int
+    params: int
+    opsets: dict[str, int]
+    ops: dict[str, int]
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return asdict(self)
+
+
+def facts_of(path: Path) -> Facts:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: it is no sound ONNX file.
+        EnvironmentProblem: the system does not let us read it.
+    """
+    try:
+        graph = read(path)
+        files = (path, *data_files(graph))
+        model = outline(graph)
+        opsets = {_domain(entry.domain): int(entry.version) for entry in model.opset_import}
+        ops = Counter(map(_op_name, _nodes(model)))
+        params = sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type in _FLOATS)
+        return Facts(total_bytes(files), params, opsets, dict(sorted(ops.items())), digest(graph))
+    except ModelFileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise EnvironmentProblem(error.what, where=error.where, fix=error.fix) from error
+        raise
+
+
+def _domain(name: str) -> str:
+    return "" if name in _MAIN else name
+
+
+def _op_name(node: onnx.NodeProto) -> str:
+    domain = _domain(node.domain)
+    return f"{domain}::{node.op_type}" if domain else str(node.op_type)
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
+    """The graph, its functions, and the bodies of their nodes."""
+    stack: list[Any] = [model.graph, *model.functions]
+    while stack:
+        graph = stack.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                stack += [attribute.g] if attribute.HasField("g") else []
+                stack += attribute.graphs
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    for graph in _graphs(model):
+        yield from graph.node
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    for graph in _graphs(model):
+        yield from getattr(graph, "initializer", ())
+        for node in graph.node:
+            yield from (item.t for item in node.attribute if item.name == "value" and item.HasField("t"))

@@ -1,0 +1,73 @@
+"""Baselines from results: what ``compressor gate --output`` and ``compressor bench --output`` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from compressor.backends.comparison import VERSION as COMPARISON_VERSION
+from compressor.errors import EnvironmentProblem, UsageError
+from compressor.gate.facts import Facts
+from compressor.gate.latency_stored import kept_of_bench
+from compressor.gate.pair import Candidate, StoredBaseline
+from compressor.gate.report import VERSION
+
+_MOST_BYTES = 1 << 30
+
+
+def baseline_of(path: Path) -> Candidate | StoredBaseline:
+    """A model file, or a result where the name ends in .json.
+
+    Raises:
+        UsageError: a result that is none of ours, or of another version.
+        EnvironmentProblem: the system does not let us read it.
+    """
+    if path.suffix.lower() != ".json":
+        return Candidate(path)
+    found = _read(path)
+    kind, version = found.get("kind"), found.get("version")
+    known = {"gate": VERSION, "comparison": COMPARISON_VERSION}
+    if not isinstance(kind, str) or kind not in known or version != known[kind]:
+        raise UsageError(
+            f"is no result of a gate or a benchmark that this version reads (kind {kind!r}, version {version!r})"[:300],
+            where=str(path), fix="Write it anew with `compressor gate --output` or `compressor bench --output`.",
+        )  # fmt: skip
+    if kind == "comparison":
+        return StoredBaseline(path, None, {"latency": [kept_of_bench(found)]})
+    return _from_gate(found, path)
+
+
+def _from_gate(found: Mapping[str, Any], path: Path) -> StoredBaseline:
+    try:
+        facts = Facts(**found["candidate"]["facts"])
+        measurements = found["candidate"]["measurements"]
+    except (KeyError, TypeError) as error:
+        raise UsageError("the result does not describe its candidate", where=str(path)) from error
+    numbers: tuple[Any, ...] = (facts.size_bytes, facts.params)
+    tables: tuple[Any, ...] = (facts.ops, facts.opsets)
+    sound = all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers)
+    lists = isinstance(measurements, dict) and all(
+        isinstance(kept, list) and all(isinstance(one, dict) for one in kept) for kept in measurements.values()
+    )
+    if not (sound and lists and all(isinstance(table, dict) for table in tables)):
+        raise UsageError("the result describes its candidate in another form", where=str(path))
+    return StoredBaseline(path, facts, measurements)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    where = str(path)
+    try:
+        if not path.is_file():
+            raise UsageError("no such file", where=where, fix="Check the path.")
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"has more than {_MOST_BYTES:,} bytes: no result is so large", where=where)
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot be read: {error.strerror}", where=where, fix="Check the disk.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"is no JSON: {error}"[:300], where=where, fix="Give an .onnx file, or a result.") from error
+    if not isinstance(found, dict):
+        raise UsageError("is no result", where=where, fix="Give an .onnx file, or a result.")
+    return found

@@ -1,0 +1,172 @@
+"""Stored results as baselines: what they can answer, and when they are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compressor.errors import CompressorError, EnvironmentProblem, UsageError
+from compressor.gate.pair import StoredBaseline
+from compressor.gate.stored import baseline_of
+from tests.gate.small import METRIC, gated, saved_chain
+
+LATENCY = {"max_ratio": 1.05, "backend": "null", "processes": 2, "seconds": 0.01}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, and what a gate of the first left."""
+    tmp_path = tmp_path_factory.mktemp("stored")
+    (tmp_path / "metric.py").write_text(METRIC)
+    a = saved_chain(tmp_path / "a.onnx", 4)
+    saved_chain(tmp_path / "b.onnx", 8)
+    metric = {"function": "metric.py:nodes", "max_loss": 0}
+    report = gated(
+        a, a, tmp_path, size={"max_ratio": 1}, latency=LATENCY, metric=metric,
+        memory={"max_ratio": 5, "of": "process", "processes": 2},
+    )  # fmt: skip
+    (tmp_path / "result.json").write_text(json.dumps(report.to_json(), allow_nan=False))
+    return tmp_path
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def edited(folder: Path, edit: Any) -> Path:
+    found = json.loads((folder / "result.json").read_text())
+    edit(found)
+    (folder / "edited.json").write_text(json.dumps(found))
+    return folder / "edited.json"
+
+
+def test_a_result_stands_for_its_candidate(folder: Path) -> None:
+    checks = {
+        "size": {"max_ratio": 1.0}, "params": {"max_ratio": 1.0}, "ops": {"only_those_of_baseline": True},
+        "latency": LATENCY, "memory": {"max_ratio": 5, "of": "process", "processes": 2},
+        "metric": {"function": "metric.py:nodes", "max_loss": 0, "higher_is_better": False},
+    }  # fmt: skip
+    same = gated(folder / "result.json", folder / "a.onnx", folder, **checks)
+    assert same.status == "pass"
+    worse = gated(folder / "result.json", folder / "b.onnx", folder, **checks)
+    failed = {finding.check for finding in worse.findings if finding.status == "fail"}
+    assert failed == {"size", "params", "latency", "metric"}
+    latency = next(finding for finding in worse.findings if finding.check == "latency")
+    assert latency.value == pytest.approx(2.0, rel=0.02)
+    assert latency.baseline is None
+
+
+def test_a_benchmark_stands_for_its_first_model(folder: Path) -> None:
+    from compressor.benchmark import bench
+
+    found = bench([folder / "a.onnx"], backend="null", processes=2, min_time_s=0.01)
+    (folder / "bench.json").write_text(json.dumps(found.to_json()))
+    assert gated(folder / "bench.json", folder / "a.onnx", latency=LATENCY).status == "pass"
+    assert gated(folder / "bench.json", folder / "b.onnx", latency=LATENCY).status == "fail"
+    with pytest.raises(UsageError, match="knows times only"):
+        gated(folder / "bench.json", folder / "a.onnx", size={"max_ratio": 1})
+    (folder / "short.json").write_text(json.dumps(found.to_json(samples=False)))
+    with pytest.raises(UsageError, match="no raw times"):
+        baseline_of(folder / "short.json")
+
+
+def test_another_machine_is_the_environment(folder: Path) -> None:
+    def elsewhere(found: dict[str, Any]) -> None:
+        (kept,) = found["candidate"]["measurements"]["latency"]
+        kept["fingerprint"] |= {"cpu_model": "another CPU", "digest": "sha256:1"}
+
+    report = gated(edited(folder, elsewhere), folder / "a.onnx", latency=LATENCY, size={"max_ratio": 1})
+    assert report.exit_code == 3
+    assert "another machine or other versions: cpu_model" in report.findings[0].reason
+    assert report.findings[1].status == "pass"  # sizes are the same everywhere
+
+
+@pytest.mark.parametrize("change", [{"threads": 2}, {"batch": 3}, {"mode": "throughput"}])
+def test_other_settings_are_refused(change: dict[str, Any], folder: Path) -> None:
+    with pytest.raises(UsageError, match="the stored latency was not measured with"):
+        gated(folder / "result.json", folder / "a.onnx", latency={**LATENCY, **change})
+
+
+def test_what_needs_the_file_says_so(folder: Path) -> None:
+    with pytest.raises(UsageError, match="drift runs the baseline itself"):
+        gated(folder / "result.json", folder / "a.onnx", drift={"max_abs": 1})
+    with pytest.raises(UsageError, match="no memory of null"):
+        gated(folder / "result.json", folder / "a.onnx", memory={"max_ratio": 2, "backend": "null", "processes": 2})
+
+    def without(found: dict[str, Any]) -> None:
+        found["candidate"]["measurements"] = {}
+
+    with pytest.raises(UsageError, match="nothing to compare latency with"):
+        gated(edited(folder, without), folder / "a.onnx", latency=LATENCY)
+
+
+def break_at(*path: Any, value: Any) -> Any:
+    def edit(found: Any) -> None:
+        for key in path[:-1]:
+            found = found[key]
+        found[path[-1]] = value
+
+    return edit
+
+
+_KEPT = ("candidate", "measurements", "latency", 0)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        break_at("kind", value="plan"),
+        break_at("kind", value=["gate"]),
+        break_at("version", value=99),
+        break_at("version", value=None),
+        break_at("candidate", value=None),
+        break_at("candidate", "facts", value={}),
+        break_at("candidate", "facts", "params", value="many"),
+        break_at("candidate", "facts", "ops", value=[]),
+        break_at("candidate", "measurements", value=[1]),
+        break_at("candidate", "measurements", "latency", value=[1]),
+        break_at(*_KEPT, "samples_ns", value=[[[-1]]]),
+        break_at(*_KEPT, "samples_ns", value=[[[]]]),
+        break_at(*_KEPT, "samples_ns", value=[]),
+        break_at(*_KEPT, "samples_ns", value="text"),
+        break_at(*_KEPT, "noise", value={"ratio": 1}),
+        break_at(*_KEPT, "fingerprint", value=7),
+        break_at(*_KEPT, "fingerprint", value={}),
+    ],
+)
+def test_damaged_results_are_one_line(edit: Any, folder: Path) -> None:
+    with pytest.raises(CompressorError) as caught:
+        gated(edited(folder, edit), folder / "a.onnx", latency=LATENCY)
+    assert caught.value.exit_code == 2
+    assert len(caught.value.one_line()) < 1000
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "3", "{", "[" * 100_000, '{"kind": "gate"}', "\x00"])
+def test_files_that_are_no_results(text: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(UsageError):
+        baseline_of(tmp_path / "r.json")
+
+
+def test_results_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        baseline_of(tmp_path / "none.json")
+    (tmp_path / "r.json").write_text("{}")
+
+    def denied(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(EnvironmentProblem, match="Permission denied"):
+        baseline_of(tmp_path / "r.json")
+
+
+def test_a_model_file_is_no_stored_result(tmp_path: Path) -> None:
+    assert not isinstance(baseline_of(saved_chain(tmp_path / "a.onnx")), StoredBaseline)

@@ -14,10 +14,10 @@ from compressor.cli_output import emit, emit_json, progress, warn
 def why(
     before: Annotated[Path, typer.Argument(metavar="A", help="An ONNX file.")],
     after: Annotated[
-        Path | None, typer.Argument(metavar="[B]", help="The same network with fewer channels.", show_default=False)
+        Path | None, typer.Argument(metavar="B", help="The same network with fewer channels.", show_default=False)
     ] = None,
     backend: Annotated[
-        str, typer.Option("--backend", help="Runtime; onnxruntime-cpu, openvino-cpu and torch tell.")
+        str, typer.Option("--backend", help="onnxruntime-cpu, openvino-cpu, torch-cpu or torch-cuda.")
     ] = ("onnxruntime-cpu"),
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per operator.")] = 1,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic leading dimension.")] = 1,

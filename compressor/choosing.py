@@ -11,12 +11,15 @@ import numpy as np
 import compressor
 from compressor.data_statistics import DataStatistics
 from compressor.loaded import Loaded
+from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions
 from compressor.passes.carried_scores import scores_without
 from compressor.passes.cost import CostModel
+from compressor.passes.labels import Labels
 from compressor.passes.plan import Plan, PlanCounts, SpaceCut, atoms_of_cuts, cuts_of
 from compressor.passes.scores import CRITERIA
-from compressor.passes.selection import Metric, Options, Target, select
+from compressor.passes.selection import Metric, Options, Selection, Target, select
+from compressor.passes.slices import Scores
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Step:
         share: of the original, that was to be gone after it.
         cuts: what it takes, beside what had gone before.
         before, after: counts of the original, and after this step.
+        latency: what was predicted and measured, where that was the target; see ``compressor.latency.loop``.
     """
 
     share: float
     cuts: list[SpaceCut]
     before: PlanCounts
     after: PlanCounts
+    latency: Mapping[str, Any] | None = None
 
 
 class Chooser(Protocol):
@@ -98,14 +103,22 @@ class ByCriterion:
             combine=options.combine,
         )  # fmt: skip
         target = self.target if last else Target(self.target.metric, 1 - self.shares[number - 1])
-        selection = select(analysis, cost, scores, target, options, before)
+        selection, latency = self._select(analysis, cost, scores, target, options, before, last)
         new = np.setdiff1d(selection.atoms, before)
         return Step(
             share=self.shares[number - 1],
             cuts=[in_original_positions(c, orders) for c in cuts_of(analysis, new, scores, self.criterion, before)],
             before=PlanCounts(**vars(selection.before)),
             after=PlanCounts(**vars(selection.after)),
+            latency=latency,
         )
+
+    def _select(
+        self, analysis: Analysis, cost: CostModel, scores: Scores, target: Target, options: Options, gone: Labels,
+        last: bool,
+    ) -> tuple[Selection, Mapping[str, Any] | None]:  # fmt: skip
+        """The atoms that go, and what is to be said of their latency."""
+        return select(analysis, cost, scores, target, options, gone), None
 
 
 @dataclass(frozen=True)

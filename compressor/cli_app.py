@@ -16,6 +16,7 @@ from compressor.cli_finetune import finetune
 from compressor.cli_gate import gate
 from compressor.cli_init import init
 from compressor.cli_inspect import inspect
+from compressor.cli_latency import table
 from compressor.cli_run import run as run_recipe
 from compressor.cli_sparsify import sparsify
 from compressor.cli_study import study
@@ -49,6 +50,7 @@ def _root(
 
 for _command in (inspect, compress, sparsify, finetune, verify, bench, why, gate, export, demo, doctor):
     app.command(_command.__name__)(_command)
+app.command("table")(table)
 app.command("init")(init)
 app.command("run")(run_recipe)
 app.add_typer(study, name="study")

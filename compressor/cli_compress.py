@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compressor import cli_latency as latencies
 from compressor import cli_schedule as schedules
 from compressor import cli_training as options
-from compressor.cli_options import JsonFlag, ModelArgument, OutputOption, SeedOption
-from compressor.cli_output import OUTCOME, Report, progress
+from compressor.cli_options import DimOption, JsonFlag, ModelArgument, OutputOption, SeedOption
+from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
 from compressor.errors import UsageError
 from compressor.training_options import TrainingOptions
 
@@ -28,6 +29,15 @@ def compress(
     channels: Annotated[
         float | None, typer.Option("--channels", metavar="R", help="Share of the channels to keep.")
     ] = None,
+    latency: latencies.LatencyOption = None,
+    latency_ms: latencies.MillisecondsOption = None,
+    pareto: latencies.ParetoOption = None,
+    backend: latencies.BackendOption = None,
+    threads: latencies.ThreadsOption = None,
+    batch: latencies.BatchOption = None,
+    dim: DimOption = None,
+    latency_table: latencies.TableOption = None,
+    table_minutes: latencies.MinutesOption = None,
     criterion: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +124,11 @@ def compress(
     as_json: JsonFlag = False,
 ) -> None:
     """Remove the least important channels until the target is met, prove the result, recover or train it, write it."""
-    targets = {"params": params, "macs": macs, "channels": channels}
+    goal = latencies.latency_goal(
+        latency, latency_ms, latencies.setting_of(backend, threads, batch, dim), latency_table, table_minutes,
+        pareto=pareto is not None,
+    )  # fmt: skip
+    targets = {"params": params, "macs": macs, "channels": channels, "latency": goal}
     choices = {
         "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
         "round_to": round_to,
@@ -151,6 +165,9 @@ def compress(
                 "seed": seed, "verify": not no_verify, "plan_path": plan, "progress": noted, **after,
                 "schedule": schedules.scheduling(schedule, settings, shares, trials),
             }  # fmt: skip
+            if pareto is not None:
+                _pareto(model, output, pareto, {**targets, **common}, given, as_json)
+                return
             result = _choose_and_cut(model, output, {**targets, **common}, given)
     from compressor.cli_tables import compression_tables
 
@@ -163,6 +180,22 @@ def _choose_and_cut(model: Path, output: Path, common: dict[str, Any], given: di
 
     criterion = given.pop("criterion", "l1")
     return carry_out(model, output, **common, criterion=criterion, options=Options(**given))
+
+
+def _pareto(
+    model: Path, output: Path, shares: str, common: dict[str, Any], given: dict[str, Any], as_json: bool
+) -> None:
+    from compressor.cli_latency_tables import pareto_lines
+    from compressor.latency.pareto import pareto
+    from compressor.passes.selection import Options
+
+    how = {"criterion": given.pop("criterion", "l1"), "options": Options(**given)}
+    plan, goal = common.pop("plan_path"), common.pop("latency")
+    points = pareto(model, output, latencies.ratios(shares), goal, plan=plan, **how, **common)
+    if as_json:
+        emit_json({"kind": "pareto", "version": 1, "points": [point.to_json() for point in points]})
+    else:
+        emit(*pareto_lines(points))
 
 
 def _refuse_with_replay(others: dict[str, Any]) -> None:

@@ -52,6 +52,10 @@ def compression_tables(result: Compression) -> list[RenderableType]:
         line(f"{result.spaces_cut} of {result.spaces} channel spaces cut; {times}"),
         line(f"model: {result.output}"),
     ]
+    if result.latency is not None:
+        from compressor.cli_latency_tables import latency_lines
+
+        lines[1:1] = latency_lines(result.latency)
     if result.recovery is not None:
         lines.insert(1, recovery_line(result.recovery))
     if result.training is not None or result.evaluation is not None:
@@ -71,7 +75,7 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> Table:
         [
             str(step["step"]),
             f"{step['target_share']:.3f}",
-            f"{step['reached_share']:.3f}",
+            "-" if step["reached_share"] is None else f"{step['reached_share']:.3f}",
             f"{step['after']['params']:,}",
             str(step["epochs"]),
             *(_number((step["validation"] or {}).get(key)) for key in ("loss", "accuracy")),

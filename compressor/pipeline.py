@@ -15,10 +15,14 @@ from compressor.data_use import data_of, recovering, statistics
 from compressor.errors import UsageError
 from compressor.finetuning import Finetuning
 from compressor.job import Job, as_finetuning
+from compressor.latency.choosing import ByLatency
+from compressor.latency.goal import LatencyGoal
+from compressor.latency.loop import NotFasterError
+from compressor.latency.original import ratio_to_reach
 from compressor.loaded import Loaded, load_model, total_bytes
-from compressor.model_io import write
-from compressor.passes.cost import CostModel
-from compressor.passes.plan import Plan, atoms_of, read_plan
+from compressor.model_io import read, write
+from compressor.passes.cost import NO_ATOMS, CostModel
+from compressor.passes.plan import Plan, PlanCounts, atoms_of, read_plan
 from compressor.passes.scores import CRITERIA, needs_data
 from compressor.passes.selection import Options, Target
 from compressor.proof import Progress, silent
@@ -41,6 +45,7 @@ def compress(
     channels: float | None = None,
     params: float | None = None,
     macs: float | None = None,
+    latency: float | LatencyGoal | None = None,
     criterion: str = "l1",
     options: Options | None = None,
     schedule: str | Scheduling = "one-shot",
@@ -62,7 +67,9 @@ def compress(
     Args:
         model: path of an ONNX file; it is never changed.
         output: path of the result, written whole or not at all.
-        channels, params, macs: exactly one: the share to keep, between 0 and 1.
+        channels, params, macs, latency: exactly one: the share to keep, between 0 and 1. A latency is measured, by
+            default on ONNX Runtime's CPU kernels with one thread; a ``LatencyGoal`` names milliseconds, runtime and
+            sizes of inputs. What is not measurably faster is not written: the original is, and the result says so.
         criterion: a registered criterion: "l1", "obs" and so on; `compressor compress --help` lists them.
         options: scope, rounding and whether widths may be cut.
         schedule: in how many cuts, with recovery or training after each: "one-shot", "geometric", "hybrid" and so on,
@@ -85,7 +92,8 @@ def compress(
     Raises:
         CompressorError: one of its subclasses, with what was wrong and what to do.
     """
-    target = _target(channels, params, macs)
+    goal = LatencyGoal(latency) if isinstance(latency, float | int) else latency
+    target = _target(channels, params, macs, goal, Path(model))
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
     asked = as_scheduling(schedule, steps)
     wish = asked.patient(as_finetuning(finetune))
@@ -104,6 +112,8 @@ def compress(
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
     chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,))
+    if goal is not None:
+        chooser = ByLatency(**vars(chooser), goal=goal, tell=progress)
     decision = decide(asked, loaded, chooser, job)
     chosen = decision.schedule
     chooser = replace(chooser, shares=chosen.shares(1 - target.keep), schedule=chosen.for_plan())
@@ -137,7 +147,10 @@ def replay(
 def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] = ()) -> Compression:
     """All steps, then write."""
     evaluation = {"original": job.figures(loaded.path)}
-    done = carry_out_steps(loaded, chooser, job)
+    try:
+        done = carry_out_steps(loaded, chooser, job)
+    except NotFasterError as error:
+        return _original_instead(loaded, chooser, job, [*notes, f"{error} The original is returned."])
     plan, cut = done.cut.plan, done.cut
     evaluation |= done.evaluation
     before, after = loaded.cost.cost(cut.atoms[:0]), CostModel(cut.analysis).cost(cut.atoms)
@@ -157,6 +170,7 @@ def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] 
         verification=None if cut.evidence is None else cut.evidence.to_json(),
         recovery=done.recovery,
         training=training_of_all(done.steps),
+        latency=done.latency,
         steps=done.steps if len(done.steps) > 1 else [],
         evaluation=None if job.evaluate is None else evaluation,
         advice=[*notes, *advice(plan, done.recovery)],
@@ -165,17 +179,38 @@ def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] 
     )
 
 
+def _original_instead(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str]) -> Compression:
+    """The model as it was, written as the result."""
+    counts = PlanCounts(**vars(loaded.cost.cost(NO_ATOMS)))
+    plan = Plan(digest=loaded.digest, made_with=dict(chooser.made_with), before=counts, after=counts, cuts=[])
+    with job.clock.stage("write"):
+        written = write(read(loaded.path), job.output, _plan_file(plan, job.plan_path)) if leads() else []
+    job.progress("write", 1, 1)
+    after = Counts(**counts.model_dump(), size_bytes=total_bytes(written))
+    before = Counts(**counts.model_dump(), size_bytes=total_bytes(loaded.files))
+    return Compression(
+        model=str(loaded.path), output=str(job.output), plan=None if job.plan_path is None else str(job.plan_path),
+        made_with=dict(plan.made_with), before=before, after=after, spaces_cut=0, spaces=len(loaded.analysis.spaces),
+        verification=None, advice=list(notes), seconds=job.clock.seconds,
+        environment={"seed": job.seed, **fingerprint().to_json()},
+    )  # fmt: skip
+
+
 def _plan_file(plan: Plan, path: PathLike | None) -> dict[Path, bytes]:
     return {} if path is None else {Path(path): plan.to_bytes()}
 
 
-def _target(channels: float | None, params: float | None, macs: float | None) -> Target:
-    given = {"channels": channels, "params": params, "macs": macs}
-    named = [(metric, keep) for metric, keep in given.items() if keep is not None]
+def _target(
+    channels: float | None, params: float | None, macs: float | None, latency: LatencyGoal | None, model: Path
+) -> Target:
+    given = {"channels": channels, "params": params, "macs": macs, "latency": latency}
+    named = [metric for metric, value in given.items() if value is not None]
     if len(named) != 1:
         raise UsageError(
-            "give exactly one of --channels, --params and --macs",
-            fix="For example --macs 0.5 to keep half of the MACs.",
+            "give exactly one of --channels, --params, --macs and --latency",
+            fix="For example --macs 0.5 to keep half of the MACs, or --latency 0.5 for half the time.",
         )
-    metric, keep = named[0]
-    return Target(metric, keep)  # type: ignore[arg-type]
+    if latency is not None:
+        return Target("latency", ratio_to_reach(latency, model))
+    metric = named[0]
+    return Target(metric, given[metric])  # type: ignore[arg-type]

@@ -123,6 +123,8 @@ class Compression:
 
     Attributes:
         verification: evidence that pruned equals masked; None when it was skipped on request.
+        latency: what was predicted and measured of the last step, round by round, and what the table took; None where
+            the target was none, or the original is the result.
         recovery: what recovery without training did, layer by layer; None without.
         steps: of a schedule of several: each one's target, what it reached, criterion, epochs, validation, seconds,
             evidence, recovery and training; empty where all went at once.
@@ -142,6 +144,7 @@ class Compression:
     spaces_cut: int
     spaces: int
     verification: dict[str, Any] | None
+    latency: dict[str, Any] | None = None
     recovery: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)

@@ -17,23 +17,31 @@ def record_of(
 ) -> dict[str, Any]:  # fmt: skip
     """JSON-ready: what a step was to reach, what it reached, on which scores, how it was trained."""
     metric = str(made_with.get("metric", "params"))
-    before, after = (getattr(counts, metric) for counts in (step.before, step.after))
     history = [] if done.training is None else done.training["history"]
     return {
         "step": number,
         "metric": metric,
         "target_share": step.share,
-        "reached_share": 1 - after / before,
+        "reached_share": _reached(step, metric),
         "after": step.after.model_dump(),
         "channels_taken": sum(len(cut.removed) for cut in step.cuts),
         "criterion": made_with.get("criterion"),
         "epochs": max((int(entry.get("epoch", 0)) for entry in history), default=0),
         "validation": best_validation(done.training),
         "seconds": seconds,
+        "latency": None if step.latency is None else dict(step.latency),
         "verification": None if done.cut.evidence is None else done.cut.evidence.to_json(),
         "recovery": done.recovery,
         "training": done.training,
     }
+
+
+def _reached(step: Step, metric: str) -> float | None:
+    """None for a latency that was met when the plan was made, and is not measured again."""
+    if metric == "latency":
+        return None if step.latency is None else 1 - float(step.latency["ratio"])
+    before, after = (getattr(counts, metric) for counts in (step.before, step.after))
+    return float(1 - after / before)
 
 
 def best_validation(training: Mapping[str, Any] | None) -> dict[str, float | None] | None:

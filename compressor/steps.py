@@ -55,6 +55,7 @@ class Carried:
         recovery, training: records of the last step.
         steps: a record of each step, in words and numbers.
         evaluation: the user's figures on the way.
+        latency: of the last step, where it was the target.
     """
 
     cut: Cut
@@ -63,6 +64,7 @@ class Carried:
     training: dict[str, Any] | None
     steps: list[dict[str, Any]]
     evaluation: dict[str, Any]
+    latency: dict[str, Any] | None = None
 
 
 def carry_out_steps(loaded: Loaded, chooser: Chooser, job: Job) -> Carried:
@@ -90,7 +92,8 @@ def carry_out_steps(loaded: Loaded, chooser: Chooser, job: Job) -> Carried:
             records.append(found.record)
         if number < count and (job.finetune is not None or job.recovering is not None):
             current = _with_values_of(loaded, current, done)
-    return replace(done, graph=normalize(done.graph) if job.finetune is not None else done.graph, steps=records)
+    graph = normalize(done.graph) if job.finetune is not None else done.graph
+    return replace(done, graph=graph, steps=records, latency=records[-1]["latency"])
 
 
 def plan_of(digest: str, chooser: Chooser, taken: Sequence[Step]) -> Plan:

@@ -81,6 +81,11 @@ class AxisTable:
             removed = removed | gone[column]
         return np.asarray(removed)
 
+    def indices(self) -> tuple[NDArray[np.int64], list[Labels]]:
+        """(row of every index of every axis, its atoms column by column; 0 where it has fewer)."""
+        columns = self._table()
+        return np.repeat(np.arange(len(self._axes)), [axis.size for axis in self._axes]), columns
+
     def emptied(self, gone: NDArray[np.bool_]) -> Iterable[Labels]:
         """Axes that would lose every index."""
         for row in np.flatnonzero(self.kept(gone) == 0):

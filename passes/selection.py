@@ -20,7 +20,8 @@ from compressor.passes.labels import Labels
 from compressor.passes.slices import Combine, Scores
 from compressor.passes.spaces import Space
 
-Metric: TypeAlias = Literal["channels", "params", "macs"]
+Metric: TypeAlias = Literal["channels", "params", "macs", "latency"]
+"""What a target counts; "latency" is met by measuring, in the pipeline."""
 Scope: TypeAlias = Literal["per-space", "global", "global-floor"]
 
 

@@ -130,6 +130,8 @@ FLOORS: dict[str, Floor] = {
     "compressor.results": Floor.PIPELINE,
     "compressor.rounding": Floor.PIPELINE,
     "compressor.sparsifying": Floor.PIPELINE,
+    "compressor.latency*": Floor.PIPELINE,
+    "compressor.passes.latency*": Floor.ANALYSIS,
     "compressor.study*": Floor.PIPELINE,
     "compressor.targets": Floor.PIPELINE,
     "compressor.training*": Floor.PIPELINE,

@@ -1,0 +1,80 @@
+"""Fills a latency table until it foretells what it has not seen, or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compressor.latency.measuring import drawn, measure
+from compressor.latency.prediction import Prediction
+from compressor.latency.setting import Setting
+from compressor.latency.table import LatencyTable, Sample
+from compressor.passes.analysis import Analysis
+from compressor.passes.cost import CostModel
+from compressor.passes.labels import Labels
+from compressor.passes.latency.work_units import WorkUnits
+from compressor.passes.selection import Options, candidates
+
+LEAST_SAMPLES, MOST_SAMPLES = 16, 64
+_CHECKED = 6  # of the last samples, foretold before they were measured
+_MEDIAN_ERROR, _WORST_ERROR = 0.02, 0.06
+Tell = Callable[[int, int], None]
+
+
+def fill(
+    table: LatencyTable, analysis: Analysis, cost: CostModel, units: WorkUnits, setting: Setting, path: Path, *,
+    minutes: float, tell: Tell = lambda done, total: None,
+) -> None:  # fmt: skip
+    """Add samples until the table is good enough, saving it after each, so that an interruption loses one.
+
+    Args:
+        table: of this structure and setting; what is in it counts.
+        path: of its file.
+        minutes: of measuring, at most; one sample of the whole model is taken in any case.
+        tell: called with (samples, samples at most).
+
+    Raises:
+        BackendError: the runtime cannot run a candidate.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    sizes = [space.size for space in analysis.spaces]
+    may_go = {space.name for space in candidates(analysis, Options(allow_width=True))}
+    free = np.array([space.name in may_go for space in analysis.spaces], np.bool_)
+    while len(table.samples) < MOST_SAMPLES:
+        number = len(table.samples)
+        if number and (time.monotonic() > deadline or good_enough(analysis, cost, units, table)):
+            break
+        start = time.monotonic()
+        atoms = cost.protect(_beyond(analysis, np.where(free, drawn(sizes, number, setting.seed), sizes)))
+        table.samples.append(measure(analysis, units, atoms, setting))
+        table.seconds = round(table.seconds + time.monotonic() - start, 3)
+        table.save(path)
+        tell(len(table.samples), MOST_SAMPLES)
+
+
+def good_enough(analysis: Analysis, cost: CostModel, units: WorkUnits, table: LatencyTable) -> bool:
+    """Whether the samples before the last ones foretell those."""
+    if len(table.samples) < LEAST_SAMPLES:
+        return False
+    known = table.model_copy(update={"samples": table.samples[:-_CHECKED]})
+    prediction = Prediction(analysis, cost, units, known)
+    errors = [abs(error_of(prediction, sample)) for sample in table.samples[-_CHECKED:]]
+    return bool(np.median(errors) <= _MEDIAN_ERROR and max(errors) <= _WORST_ERROR)
+
+
+def error_of(prediction: Prediction, sample: Sample) -> float:
+    """How far a prediction is off, relative; of kernels where they are known, as they are less noisy than a run."""
+    lengths = prediction.lengths(np.array([sample.widths]))
+    if sample.units_ms:
+        return float(prediction.kernels_ms(lengths)[0]) / sum(sample.units_ms.values()) - 1
+    return float(prediction.ms(lengths)[0]) / sample.whole_ms - 1
+
+
+def _beyond(analysis: Analysis, widths: NDArray[np.int64]) -> Labels:
+    """The atoms of each space beyond its width."""
+    parts = [space.atoms[width:] for space, width in zip(analysis.spaces, widths, strict=True)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))

@@ -1,0 +1,220 @@
+"""Solve, build, measure, correct, until the measured ratio is what was asked for (design, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import onnx
+
+from compressor.backends.base import Backend, Session
+from compressor.backends.comparison import Comparison
+from compressor.backends.timing import compare, compare_here
+from compressor.errors import CompressorError, NothingToPruneError
+from compressor.latency.goal import TOLERANCE
+from compressor.latency.measuring import measure, proto_of
+from compressor.latency.prediction import Floats, Prediction
+from compressor.latency.setting import Setting
+from compressor.latency.source import TableSource
+from compressor.passes.analysis import Analysis
+from compressor.passes.cost import NO_ATOMS, CostModel
+from compressor.passes.labels import Labels
+from compressor.passes.latency.axis_lengths import Lengths
+from compressor.passes.latency.selection import select_within
+from compressor.passes.latency.work_units import WorkUnits
+from compressor.passes.selection import Options, Selection
+from compressor.passes.slices import Scores
+
+_ROUNDS = 6
+_PROCESSES = 3  # that confirm the last round
+_ORIGINAL, _CANDIDATE = "original", "candidate"
+Tell = Callable[[str, int, int], None]
+
+
+class NotFasterError(CompressorError):
+    """Nothing that was tried is measurably faster than the original."""
+
+
+@dataclass
+class Round:
+    """One turn of the loop: ratios to the original, as predicted and as measured; None where it cannot be measured."""
+
+    budget_ratio: float
+    predicted_ratio: float
+    measured_ratio: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What the loop came to.
+
+    Attributes:
+        ratio: to the original: measured, or predicted where the table is another machine's.
+        interval: of the measured ratio at 95 %; None where it was only predicted, or is a step on the way.
+        noise_floor: how far the original was from itself.
+        original_ms, candidate_ms: medians as measured last, or as predicted.
+    """
+
+    goal_ratio: float
+    ratio: float
+    predicted_ratio: float
+    measured: bool
+    interval: tuple[float, float] | None = None
+    noise_floor: float | None = None
+    original_ms: float = 0.0
+    candidate_ms: float = 0.0
+    rounds: list[Round] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass
+class Loop:
+    """The loop for one graph.
+
+    Attributes:
+        analysis, cost: with all channels.
+        source: of the latency table; what is measured on the way is added to its samples.
+        budgets: further ones, by name: see ``select_within``.
+    """
+
+    analysis: Analysis
+    cost: CostModel
+    source: TableSource
+    setting: Setting
+    tell: Tell
+    budgets: Mapping[str, tuple[float, Callable[[Lengths], Floats]]] = field(default_factory=dict)
+
+    def reach(
+        self, ratio: float, scores: Scores, options: Options, gone: Labels = NO_ATOMS, *, confirm: bool = True
+    ) -> tuple[Selection, Outcome]:
+        """The cut that loses least at this share of the original's latency.
+
+        Args:
+            ratio: goal.
+            scores, options, gone: see ``select_within``.
+            confirm: measure what is returned in several fresh processes, and refuse it where it is not faster.
+
+        Raises:
+            NothingToPruneError: the goal is out of reach; says what is not.
+            NotFasterError: the cut is not measurably faster.
+        """
+        rounds: list[Round] = []
+        tried: list[_Tried] = []
+        out_of_reach: NothingToPruneError | None = None
+        correction = 1.0
+        for turn in range(1, _ROUNDS + 1):
+            self.tell("meet the latency", turn - 1, _ROUNDS)
+            try:
+                selection, prediction = self._candidate(ratio * correction, scores, options, gone)
+            except NothingToPruneError as error:
+                if not tried:
+                    raise
+                out_of_reach = error  # by what was measured; by the table alone it was not
+                break
+            rounds.append(Round(ratio * correction, self._predicted(prediction, selection.atoms)))
+            if not self.source.here:
+                return selection, self._unmeasured(ratio, prediction, selection, rounds)
+            found = self._measure(selection.atoms, fresh=False)
+            close = _error(found, ratio) <= TOLERANCE / 2 or turn == _ROUNDS
+            if close and confirm:
+                found = self._measure(selection.atoms, fresh=True)
+            rounds[-1].measured_ratio = found.ratios[_CANDIDATE].ratio
+            tried.append(_Tried(selection, found, rounds[-1], fresh=close and confirm))
+            if close and (not confirm or _error(found, ratio) <= TOLERANCE):
+                break
+            correction = self._learn(selection.atoms) / rounds[-1].measured_ratio
+        self.tell("meet the latency", _ROUNDS, _ROUNDS)
+        best = min(tried, key=lambda one: (one.fresh != confirm, _error(one.found, ratio)))
+        if confirm and not best.fresh:
+            best = _Tried(best.selection, self._measure(best.selection.atoms, fresh=True), best.turn, fresh=True)
+        if confirm:
+            _refuse_unless_faster(best.found)
+        reached = best.found.ratios[_CANDIDATE].ratio
+        if out_of_reach is not None and reached > ratio * (1 + TOLERANCE):
+            raise NothingToPruneError(
+                f"a latency ratio of {ratio:g} cannot be reached: {reached:.3f} was the least measured",
+                where=self.setting.backend,
+                fix=out_of_reach.fix,
+            )
+        return best.selection, _outcome(ratio, best, rounds)
+
+    def _candidate(
+        self, budget: float, scores: Scores, options: Options, gone: Labels
+    ) -> tuple[Selection, Prediction]:  # fmt: skip
+        prediction = self.source.prediction(self.analysis, self.cost)
+        limit = budget * prediction.of(NO_ATOMS)
+        selection = select_within(
+            self.analysis, self.cost, scores, {"latency in ms": (limit, prediction.ms), **self.budgets}, options,
+            gone=gone, steps=prediction.steps_by_row,
+        )  # fmt: skip
+        return selection, prediction
+
+    def _predicted(self, prediction: Prediction, atoms: Labels) -> float:
+        return prediction.of(atoms) / prediction.of(NO_ATOMS)
+
+    def _learn(self, atoms: Labels) -> float:
+        """Add a candidate to the table; the ratio that is predicted for it from then on."""
+        units = WorkUnits(self.analysis, self.cost.table)
+        self.source.table.samples.append(measure(self.analysis, units, atoms, self.setting))
+        self.source.table.save(self.source.path)
+        return self._predicted(self.source.prediction(self.analysis, self.cost), atoms)
+
+    def _measure(self, atoms: Labels, *, fresh: bool) -> Comparison:
+        """Against the original: in this process, or in several of their own."""
+        models = {_ORIGINAL: proto_of(self.analysis, NO_ATOMS), _CANDIDATE: proto_of(self.analysis, atoms)}
+        backend = self.setting.opened()
+        with backend.open(models[_ORIGINAL], threads=self.setting.threads) as session:
+            feeds = self.setting.feeds(models[_ORIGINAL], session)
+        if fresh:
+            return compare(
+                models, feeds, backend=self.setting.backend, threads=self.setting.threads, processes=_PROCESSES,
+                seed=self.setting.seed,
+            )  # fmt: skip
+        openers = {name: _opener(backend, model, self.setting) for name, model in models.items()}
+        return compare_here(openers, feeds, backend=self.setting.backend, seed=self.setting.seed)
+
+    def _unmeasured(self, ratio: float, prediction: Prediction, selection: Selection, rounds: list[Round]) -> Outcome:
+        return Outcome(
+            ratio, rounds[-1].predicted_ratio, rounds[-1].predicted_ratio, measured=False,
+            original_ms=prediction.of(NO_ATOMS), candidate_ms=prediction.of(selection.atoms), rounds=rounds,
+        )  # fmt: skip
+
+
+@dataclass
+class _Tried:
+    selection: Selection
+    found: Comparison
+    turn: Round
+    fresh: bool
+
+
+def _opener(backend: Backend, model: onnx.ModelProto, setting: Setting) -> Callable[[], Session]:
+    return lambda: backend.open(model, threads=setting.threads)
+
+
+def _error(found: Comparison, ratio: float) -> float:
+    return abs(found.ratios[_CANDIDATE].ratio / ratio - 1)
+
+
+def _refuse_unless_faster(found: Comparison) -> None:
+    verdict, ratio = found.verdicts[_CANDIDATE], found.ratios[_CANDIDATE]
+    if verdict != "faster":
+        raise NotFasterError(
+            f"the cut is not measurably faster: {ratio.ratio:.3f} of the original's time ({ratio.low:.3f} to"
+            f" {ratio.high:.3f}, noise {found.noise_floor:.1%})",
+            where=found.backend,
+            fix="Allow more to be cut (--allow-width, a lower --floor), or measure on a quieter machine.",
+        )
+
+
+def _outcome(ratio: float, best: _Tried, rounds: list[Round]) -> Outcome:
+    found, interval = best.found, best.found.ratios[_CANDIDATE]
+    return Outcome(
+        ratio, interval.ratio, best.turn.predicted_ratio, measured=True, interval=(interval.low, interval.high),
+        noise_floor=found.noise_floor, original_ms=found.timings[_ORIGINAL].median_ms,
+        candidate_ms=found.timings[_CANDIDATE].median_ms, rounds=rounds,
+    )  # fmt: skip

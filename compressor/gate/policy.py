@@ -58,7 +58,7 @@ def parse_policy(found: Any, where: str = "policy", folder: Path | None = None) 
     Raises:
         UsageError: it does not fit the schema, or demands nothing.
     """
-    model = validated(_model(), found, where)
+    model = validated(policy_model(), found, where)
     given = [name for name in found if name != "version" and getattr(model, name) is not None]
     if not given:
         known = ", ".join(CHECKS.names())
@@ -68,13 +68,14 @@ def parse_policy(found: Any, where: str = "policy", folder: Path | None = None) 
 
 def policy_schema() -> dict[str, Any]:
     """The JSON Schema of policy files, for editors and other checkers."""
-    schema = _model().model_json_schema(mode="validation")
+    schema = policy_model().model_json_schema(mode="validation")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID}
     return {**head, **schema, "title": "compressor gate policy"}
 
 
 @cache
-def _model() -> type[Part]:
+def policy_model() -> type[Part]:
+    """The pydantic model of a policy file: an optional block for each check. Recipes hold one too."""
     fields: dict[str, Any] = {
         name: (entry.settings | None, Field(default=None, description=_first_line(entry.function)))
         for name, entry in CHECKS.items()

@@ -164,6 +164,10 @@ def _rest(found: Inspection) -> Iterator[str]:
         sizes = ", ".join(f"{_quoted(name)}: 128" for name in dict.fromkeys(named))
         yield f"  # dim: {{{sizes}}}"
     yield "  seconds: 2.0                  # measured time for each model"
+    yield ""
+    yield "# gate:                         # the policy of a release; `compressor gate --schema` prints all checks"
+    yield "#   size: {max_ratio: 0.8}"
+    yield "#   latency: {max_ratio: 1.0}"
 
 
 def _relative(model: str, target: Path, is_function: bool) -> str:

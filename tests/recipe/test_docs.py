@@ -42,7 +42,7 @@ def test_the_example_is_a_recipe() -> None:
     assert [one.name for one in stages] == [name for name, _ in stages_in_order() if name in EXAMPLE_STAGES]
 
 
-EXAMPLE_STAGES = {"clean", "analyse", "prune", "recover", "finetune", "fold", "verify", "bench"}
+EXAMPLE_STAGES = {"clean", "analyse", "prune", "recover", "finetune", "fold", "verify", "bench", "gate"}
 
 
 def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

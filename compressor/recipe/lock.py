@@ -30,7 +30,7 @@ def lock_of(run: Run) -> dict[str, Any]:
     for planned in run.stages():
         entry = run.entries[planned.name]
         stages[planned.name] = {
-            "parameters": planned.parameters, "sources": planned.sources, "measured": planned.stage.measures,
+            "parameters": planned.parameters, "sources": planned.sources, "repeatable": planned.repeatable,
             "files": entry.files,
         }  # fmt: skip
     return {
@@ -99,7 +99,7 @@ class Locked:
         Raises:
             LockError: tells which files.
         """
-        if planned.stage.measures:
+        if not planned.repeatable:
             return
         files = self._lock["stages"].get(planned.name, {}).get("files")
         self._refuse([f"{planned.name} gives another {name}" for name in _changes(files, entry.files)])

@@ -25,6 +25,8 @@ class Planned:
         reads: products that it reads.
         parameters: what of the recipe its result depends on.
         sources: name in the recipe -> SHA-256 of what it stands for.
+        hardware: its own result depends on the machine.
+        repeatable: the same bytes come out anywhere; not where it measures, or reads what comes of a measurement.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Planned:
     reads: tuple[str, ...]
     parameters: dict[str, Any]
     sources: dict[str, str]
+    hardware: bool = False
+    repeatable: bool = True
 
     def depends_on(self, digests: Mapping[str, str]) -> dict[str, Any]:
         """Everything that its result depends on, given the digests of products."""
@@ -44,7 +48,7 @@ class Planned:
             "code": code_version(),
             "libraries": library_versions(),
         }
-        return {**found, "hardware": hardware()} if self.stage.measures else found
+        return {**found, "hardware": hardware()} if self.hardware else found
 
     def key(self, digests: Mapping[str, str]) -> str:
         """SHA-256 of that."""
@@ -72,14 +76,19 @@ def plan_run(recipe: RecipeFile) -> tuple[list[Planned], dict[str, str]]:
         )  # fmt: skip
     digests = {} if exports else {INPUT: model_digest(recipe.model())}
     further = {named: source_digest(named, recipe) for named in recipe.values.inputs}
-    planned, flow = [], Flow()
+    planned, flow = list[Planned](), Flow()
+    measured: set[str] = set()
     for name, stage in stages_in_order():
         if not stage.active(recipe, name):
             continue
         named = stage.sources(recipe)
         sources = {one: source_digest(one, recipe) for one in named}
         reads, parameters = stage.reads(recipe, flow), stage.parameters(recipe, name)
-        planned.append(Planned(name, stage, flow, reads, parameters, {**sources, **(further if named else {})}))
+        own = stage.measured(recipe)
+        if own or any(product.partition("/")[0] in measured for product in reads):
+            measured.add(name)
+        all_sources = {**sources, **(further if named else {})}
+        planned.append(Planned(name, stage, flow, reads, parameters, all_sources, own, name not in measured))
         flow = stage.after(recipe, flow, name)
     return planned, digests
 

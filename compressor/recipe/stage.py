@@ -95,7 +95,7 @@ class Stage(ABC):
         place: stages run in the order of it; no two have the same.
         settings: the recipe's block of that name.
         always: it runs without being asked for.
-        measures: what it writes is a measurement: it depends on the hardware, and is never the same twice.
+        measures: what it writes is a measurement, whatever the recipe says.
         uses: names of the recipe's common settings that it depends on (beside the seed).
         passes: names of the rewriting passes that it carries out, for --dump-after.
         publishes: files of its products that are shown in the output folder.
@@ -123,6 +123,10 @@ class Stage(ABC):
         block = recipe.block(name)
         common = {key: getattr(recipe.values, key) for key in ("seed", *self.uses)}
         return {"settings": None if block is None else block.model_dump(mode="json"), **common}
+
+    def measured(self, recipe: RecipeFile) -> bool:
+        """Whether its result depends on times: on the hardware, and never the same twice."""
+        return self.measures
 
     def sources(self, recipe: RecipeFile) -> list[str]:
         """Files, folders and functions of the user's that it reads, as written in the recipe."""

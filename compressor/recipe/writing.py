@@ -132,7 +132,7 @@ def _pruning(found: Inspection) -> Iterator[str]:
     if off:
         yield "# No channel of this model can go; `compressor inspect` says why."
     yield f"{off}prune:"
-    yield f"{off}  macs: 0.5                     # share of the MACs to keep; or params, or channels"
+    yield f"{off}  macs: 0.5                     # share of the MACs to keep; or params, channels, latency"
     yield f"{off}  criterion: l1                 # from weights: l2, fpgm ...; from data: activation, obs, taylor ..."
     yield f"{off}  round_to: 8                   # runtimes compute channels in blocks"
     yield f"{off}  # scope: global               # rank all channels together, instead of the same share of every space"

@@ -34,13 +34,15 @@ class Kind:
 
 MODELS = ("model.onnx", "norm.onnx", "gru.onnx")
 _RUN = "run recipe.yaml --out out"
+_GATE = "gate --baseline model.onnx --candidate small.onnx --policy policy.yaml -o out/gate.json --junit out/gate.xml"
 KINDS: dict[str, Kind] = {
     "model": Kind(MODELS, "model.onnx", onnx_file, (
         "inspect model.onnx --html out/page.html", "compress model.onnx -o out/small.onnx --macs 0.5",
         "compress model.onnx -o out/small.onnx --channels 0.5 --recover --samples 64",
         "init model.onnx -o out/recipe.yaml",
         "verify model.onnx model.onnx --plan plan.json", "sparsify model.onnx -o out/sparse.onnx --sparsity 0.5", _RUN,
-        "finetune model.onnx -o out/tuned.onnx --data data.npz --epochs 1",
+        "finetune model.onnx -o out/tuned.onnx --data data.npz --epochs 1", _GATE,
+        _GATE.replace("model.onnx", "small.onnx").replace("candidate small.onnx", "candidate model.onnx"),
     )),
     "recipe": Kind(("recipe.yaml", "norm.yaml"), "recipe.yaml", yaml_file, (
         f"{_RUN} --dry-run", f"{_RUN} --stop-after verify", _RUN,
@@ -55,8 +57,13 @@ KINDS: dict[str, Kind] = {
         "compress model.onnx -o out/small.onnx --macs 0.5 --data data.npz --samples 64",
         "compress model.onnx -o out/small.onnx --macs 0.5 --criterion activation --data data.npz --samples 64",
     )),
+    "policy": Kind(("policy.yaml",), "policy.yaml", yaml_file, (_GATE,)),
+    "stored": Kind(("gate.json",), "gate.json", json_file, (_GATE.replace("model.onnx", "gate.json"),)),
+    "table": Kind(("table.json",), "table.json", json_file, (
+        "compress model.onnx -o out/small.onnx --latency 0.96 --table table.json --table-minutes 0.02",
+    )),
 }  # fmt: skip
-_WEIGHTS = {"model": 6, "recipe": 6, "plan": 4, "policy": 4, "study": 3, "lock": 2, "data": 2, "table": 3}
+_WEIGHTS = {"model": 6, "recipe": 6, "plan": 4, "policy": 4, "study": 3, "lock": 2, "data": 2, "stored": 2, "table": 3}
 
 
 @dataclass(frozen=True)

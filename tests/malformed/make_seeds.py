@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,20 @@ recover:
 fold: {batchnorm: true, constants: true}
 verify: {inputs: 2}
 """
+POLICY = """
+version: 1
+size: {max_ratio: 1.0}
+params: {max_ratio: 1.0}
+ops: {forbidden: [Loop]}
+opset: {min: 9}
+runtime: {backends: onnxruntime-cpu}
+drift: {max_relative: 5.0, samples: 8}
+metric: {function: own.py:figure, min_value: 0.5}
+"""
+OWN = """
+def figure(path: str) -> float:
+    return 1.0
+"""
 NORM = """
 model: norm.onnx
 prune: {params: 0.7, schedule: geometric, steps: 2}
@@ -59,41 +76,31 @@ def gru() -> onnx.ModelProto:
 
 def write_seeds(folder: Path) -> None:
     """All of them."""
-    folder.mkdir(exist_ok=True)
     for name, proto in (("model", mlp()), ("norm", network()), ("gru", gru())):
         (folder / f"{name}.onnx").write_bytes(proto.SerializeToString())
     rng = np.random.default_rng(0)
     np.savez(
         folder / "data.npz", x=rng.standard_normal((64, 16)).astype(np.float32), labels=rng.integers(0, 8, 64, np.int64)
     )
-    for name, text in (("study", STUDY), ("recipe", RECIPE), ("norm", NORM)):
+    for name, text in (("study", STUDY), ("recipe", RECIPE), ("norm", NORM), ("policy", POLICY)):
         (folder / f"{name}.yaml").write_text(text.lstrip(), encoding="utf-8")
-    source, plan = str(folder / "model.onnx"), str(folder / "plan.json")
-    small, steps = str(folder / "small.onnx"), str(folder / "steps.json")
+    (folder / "own.py").write_text(OWN.lstrip(), encoding="utf-8")
+    cut = "compress model.onnx -o small.onnx --channels 0.5"
     for arguments in (
-        [
-            "compress",
-            source,
-            "-o",
-            small,
-            "--channels",
-            "0.5",
-            "--schedule",
-            "geometric",
-            "--steps",
-            "2",
-            "--plan",
-            steps,
-        ],
-        ["compress", source, "-o", small, "--channels", "0.5", "--plan", plan],
+        f"{cut} --schedule geometric --steps 2 --plan steps.json",
+        f"{cut} --plan plan.json",
+        "gate --baseline model.onnx --candidate small.onnx --policy policy.yaml -o gate.json",
+        "table model.onnx -o table.json --minutes 0.1",
     ):
-        if main(arguments):
+        if main(arguments.split()):
             sys.exit(f"failed: {arguments}")
 
 
 if __name__ == "__main__":
-    write_seeds(SEEDS)
-    out = SEEDS.parent / "seeds-run"
-    if main(["run", str(SEEDS / "recipe.yaml"), "--out", str(out)]):
-        sys.exit("the recipe failed")
-    (SEEDS / "recipe.lock").write_bytes((out / "recipe.lock").read_bytes())
+    SEEDS.mkdir(exist_ok=True)
+    os.chdir(SEEDS)  # so that no path of this machine gets into them
+    write_seeds(Path())
+    with tempfile.TemporaryDirectory() as out:
+        if main(["run", "recipe.yaml", "--out", out]):
+            sys.exit("the recipe failed")
+        shutil.copyfile(Path(out) / "recipe.lock", "recipe.lock")

@@ -21,6 +21,7 @@ LIMIT_BYTES = 4 << 30
 CLEAN = (2, 3)
 HARMLESS, CHECKED = 0, 1
 """The mutation did no harm, or what was asked for was tried and cannot be had: nothing to prune, another model."""
+VERDICTS = (1, 4)  # of a gate: fail, inconclusive; its table says so, and no error
 _IMPORTS_SECONDS = 60.0  # the first case of a process imports everything
 
 
@@ -106,6 +107,8 @@ def _judged(found: dict[str, Any]) -> Verdict:
     errors = [line for line in found["lines"] if not line.startswith("warning: ")]
     if found["trace"] is not None:
         wrong.append(f"lets through: {found['trace'][-1500:]}")
+    elif found["command"].startswith("gate ") and found["code"] in VERDICTS:
+        wrong += [f"says {said[:600]}"] if errors else []
     elif found["code"] not in (HARMLESS, CHECKED, *CLEAN):
         wrong.append(f"exit code {found['code']}")
     elif found["code"] != HARMLESS and not (len(errors) == 1 and errors[0].startswith("error: ")):

@@ -33,8 +33,11 @@ def test_every_stage_is_a_block_whose_settings_are_described() -> None:
     [
         ("prun: {macs: 0.5}", "unknown key 'prun'; did you mean 'prune'?"),
         ("prune: {mac: 0.5}", "prune: unknown key 'mac'; did you mean 'macs'?"),
-        ("prune: {}", "prune: give exactly one of macs, params, channels"),
+        ("prune: {}", "prune: give exactly one of macs, params, channels, latency"),
         ("prune: {macs: 0.5, params: 0.5}", "give exactly one"),
+        ("prune: {macs: 0.5, threads: 2}", "threads would have no effect without a latency"),
+        ("prune: {latency: 0.5, backend: onnxruntime-cp}", "Did you mean 'onnxruntime-cpu'?"),
+        ("prune: {latency: 0.5, latency_ms: 3}", "give exactly one"),
         ("prune: {macs: 1.5}", "prune.macs: Input should be less than 1"),
         ("prune: {macs: .nan}", "prune.macs"),
         ("prune: {macs: 0.5, criterion: l11}", "prune: unknown criterion 'l11'. Did you mean 'l1'?"),

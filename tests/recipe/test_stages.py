@@ -108,6 +108,14 @@ def test_contents_of_what_a_recipe_names_are_in_the_keys(tmp_path: Path) -> None
     assert before.key(digests) != after.key(digests)
 
 
+def test_what_comes_of_a_measurement_is_not_held_against_a_lock(tmp_path: Path) -> None:
+    stages = planned(tmp_path)
+    assert {name for name, one in stages.items() if not one.repeatable} == {"bench", "gate"}
+    timed = planned(tmp_path, prune={"latency": 0.5})
+    assert {name for name, one in timed.items() if one.repeatable} == {"clean", "analyse"}
+    assert {name for name, one in timed.items() if one.hardware} == {"prune", "bench", "gate"}
+
+
 def test_a_schedule_of_several_steps_trains_and_recovers_itself(tmp_path: Path) -> None:
     stages = planned(tmp_path, prune={"macs": 0.5, "schedule": "geometric", "steps": 3})
     assert "finetune" not in stages

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from compressor.backends.base import get_backend
+from compressor.latency.goal import LatencyGoal
+from compressor.latency.setting import Setting
 from compressor.passes.scores import CRITERIA
 from compressor.passes.selection import Options
 from compressor.recipe.common import RecipeFile
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
     from compressor.results import Compression
 
 PRUNE, PLAN = "prune", "plan.json"
-_TARGETS = ("macs", "params", "channels")
+ONE_SHOT = "one-shot"
+_SHARES = ("macs", "params", "channels")
+_TARGETS = (*_SHARES, "latency", "latency_ms")
+_WHERE = ("backend", "threads", "batch", "dim", "table", "table_minutes")
 _SETTINGS = {"steps": "steps", "rate": "rate", "first": "first", "tail": "of", "base": "base", "shares": "shares"}
 _OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise")
 
@@ -28,7 +35,10 @@ class Prune(Part):
     """Structured pruning; see ``compressor compress --help``.
 
     Attributes:
-        macs, params, channels: one of them: the share to keep.
+        macs, params, channels: the share to keep; one of them, or a latency.
+        latency, latency_ms: share of the original's time, or milliseconds; measured on this machine.
+        backend, threads, batch, dim, table, table_minutes: of a latency: runtime, sizes of inputs, and a table of times
+            to take (`compressor table`) or how long to measure for one.
         criterion: from weights: l1, l2, fpgm, lamp, bn-scale, random; from data: activation, obs, taylor, taylor-group,
             fisher, fisher-sampled.
         scope, floor, round_to, allow_width, align_groups, combine, normalise: how channels are ordered and rounded.
@@ -40,6 +50,14 @@ class Prune(Part):
     macs: float | None = Field(default=None, gt=0, lt=1)
     params: float | None = Field(default=None, gt=0, lt=1)
     channels: float | None = Field(default=None, gt=0, lt=1)
+    latency: float | None = Field(default=None, gt=0, lt=1)
+    latency_ms: float | None = Field(default=None, gt=0)
+    backend: str | None = Field(default=None, min_length=1)
+    threads: int | None = Field(default=None, gt=0, le=4096)
+    batch: int | None = Field(default=None, gt=0)
+    dim: dict[str, int] | None = None
+    table: str | None = Field(default=None, min_length=1)
+    table_minutes: float | None = Field(default=None, ge=0)
     criterion: str = "l1"
     scope: Literal["per-space", "global", "global-floor"] = "per-space"
     floor: float = Field(default=0.1, ge=0, lt=1)
@@ -48,7 +66,7 @@ class Prune(Part):
     align_groups: bool = True
     combine: Literal["sum", "mean", "max"] = "sum"
     normalise: bool | None = None
-    schedule: str = "one-shot"
+    schedule: str = ONE_SHOT
     steps: int | None = None
     rate: float | None = None
     first: float | None = None
@@ -62,7 +80,15 @@ class Prune(Part):
     def _one_target(self) -> Prune:
         if sum(getattr(self, name) is not None for name in _TARGETS) != 1:
             raise ValueError(f"give exactly one of {', '.join(_TARGETS)}, such as macs: 0.5 to keep half of the MACs")
+        idle = [name for name in _WHERE if getattr(self, name) is not None]
+        if idle and not self.by_latency:
+            raise ValueError(f"{', '.join(idle)} would have no effect without a latency")
         return self
+
+    @property
+    def by_latency(self) -> bool:
+        """Whether the target is a time."""
+        return self.latency is not None or self.latency_ms is not None
 
     def scheduling(self) -> Scheduling:
         """Schedule and settings; UsageError where they do not fit."""
@@ -73,7 +99,19 @@ class Prune(Part):
         """Whether there is more than one step, with recovery and training after each."""
         asked = self.scheduling()
         keep = next(getattr(self, name) for name in _TARGETS if getattr(self, name) is not None)
-        return asked.name == AUTO or len(asked.shares(1 - keep)) > 1
+        if asked.name == AUTO or self.latency_ms is not None:  # which share milliseconds are is known later
+            return asked.name != ONE_SHOT
+        return len(asked.shares(1 - keep)) > 1
+
+    def goal(self, recipe: RecipeFile) -> LatencyGoal | None:
+        """The latency to come to."""
+        if not self.by_latency:
+            return None
+        given = {name: getattr(self, name) for name in ("backend", "threads", "batch")}
+        setting = Setting(**{name: value for name, value in given.items() if value is not None}, dims=self.dim or {})
+        table = None if self.table is None else Path(recipe.placed(self.table))
+        more = {} if self.table_minutes is None else {"minutes": self.table_minutes}
+        return LatencyGoal(self.latency, self.latency_ms, setting, table, **more)
 
 
 def in_steps(recipe: RecipeFile) -> bool:
@@ -88,9 +126,15 @@ class PruneStage(ModelStage):
 
     place, settings, uses, publishes = 40, Prune, ("data", "pixels", "samples"), (PLAN,)
 
+    def measured(self, recipe: RecipeFile) -> bool:
+        """See Stage."""
+        return block_of(recipe, PRUNE, Prune).by_latency
+
     def check(self, recipe: RecipeFile) -> None:
         """See Stage."""
         wish = block_of(recipe, PRUNE, Prune)
+        if wish.backend is not None:
+            get_backend(wish.backend)
         CRITERIA.get(wish.criterion)
         wish.several()
         Options(**wish.model_dump(include=set(_OPTIONS)))
@@ -102,8 +146,9 @@ class PruneStage(ModelStage):
 
     def sources(self, recipe: RecipeFile) -> list[str]:
         """See Stage."""
-        named = [] if recipe.values.data is None else [recipe.values.data]
-        return list(dict.fromkeys([*named, *(training_sources(recipe) if in_steps(recipe) else [])]))
+        named = [recipe.values.data, block_of(recipe, PRUNE, Prune).table]
+        own = [one for one in named if one is not None]
+        return list(dict.fromkeys([*own, *(training_sources(recipe) if in_steps(recipe) else [])]))
 
     def reads(self, recipe: RecipeFile, flow: Flow) -> tuple[str, ...]:
         """See Stage."""
@@ -117,7 +162,7 @@ class PruneStage(ModelStage):
         several = in_steps(recipe)
         result = compress(
             work.model, work.folder / MODEL, plan_path=work.folder / PLAN,
-            **{name: getattr(wish, name) for name in _TARGETS}, criterion=wish.criterion,
+            **{name: getattr(wish, name) for name in _SHARES}, latency=wish.goal(recipe), criterion=wish.criterion,
             options=Options(**wish.model_dump(include=set(_OPTIONS))), schedule=wish.scheduling(), seed=recipe.seed,
             verify=wish.verify, data=recipe.data(), samples=recipe.values.samples, pixels=recipe.values.pixels,
             recover=several and recipe.has(RECOVER), finetune=wish_of(recipe, work.scratch) if several else None,

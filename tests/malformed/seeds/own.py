@@ -1,0 +1,2 @@
+def figure(path: str) -> float:
+    return 1.0

@@ -17,13 +17,13 @@ _LIBRARIES = ("ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", 
 
 @cache
 def code_version() -> str:
-    """The version, and a digest of every Python file and template of the package as it lies here."""
+    """The version, and a digest of every file of the package as it lies here."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         folder = Path(str(importlib.import_module(package).__file__)).parent
         for path in sorted(folder.rglob("*")):
             inner = package == "compressor" and path.relative_to(folder).parts[0] in ("backends", "models", "passes")
-            if path.suffix in (".py", ".html", ".j2") and not inner:  # installed, the others lie inside the first
+            if path.is_file() and "__pycache__" not in path.parts and not inner:  # installed, others lie in the first
                 name = f"{package}/{path.relative_to(folder).as_posix()}"
                 digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return f"{compressor.__version__} sha256:{digest.hexdigest()}"

@@ -38,7 +38,7 @@ class Timing:
         median_ms: median of the block medians.
         min_ms: fastest single run.
         percentiles_ms: "p90" and so on, of single runs, as far as the sample supports them.
-        runs: number of single runs.
+        runs: number of single runs; of turns, in the mode "throughput".
         parts_ms: of a cold start: medians of "load" and "first run".
     """
 
@@ -178,7 +178,9 @@ def summarize(
         timed=collected[0].timed[baseline],
         processes=rows,
         blocks=columns,
-        timings={label: _timing(collected, label, float(np.median(medians[label]))) for label in [baseline, *others]},
+        timings={
+            label: _timing(collected, label, float(np.median(medians[label])), mode) for label in [baseline, *others]
+        },
         ratios=ratios,
         noise=noise,
         verdicts={label: verdict(ratio, noise, rows * columns) for label, ratio in ratios.items()},
@@ -194,11 +196,13 @@ def summarize(
     )
 
 
-def _timing(collected: Sequence[ProcessSamples], label: str, median_ms: float) -> Timing:
+def _timing(collected: Sequence[ProcessSamples], label: str, median_ms: float, mode: Mode) -> Timing:
     runs = list(chain.from_iterable(chain.from_iterable(process.runs_ns[label] for process in collected)))
     parts = [process.parts_ns.get(label, {}) for process in collected]
     medians = {name: float(np.median([part[name] for part in parts])) / 1e6 for name in parts[0]}
-    return Timing(median_ms, min(runs) / 1e6, percentiles_ms(runs), len(runs), medians)
+    # At full load a number stands for a whole turn: there is none for single runs.
+    percentiles = {} if mode.kind == "throughput" else percentiles_ms(runs)
+    return Timing(median_ms, min(runs) / 1e6, percentiles, len(runs), medians)
 
 
 def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int, mode: Mode) -> list[str]:

@@ -67,6 +67,11 @@ def facts_of(path: Path) -> Facts:
         raise
 
 
+def is_count(value: Any) -> bool:
+    """Whether something read from a file is a number of things, and one that all arithmetic can bear."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62
+
+
 def _domain(name: str) -> str:
     return "" if name in _MAIN else name
 

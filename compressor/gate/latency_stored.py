@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from compressor.backends.comparison import Comparison
 from compressor.backends.fingerprint import fingerprint
 from compressor.backends.statistics import Ratio
 from compressor.errors import EnvironmentProblem, UsageError
+from compressor.gate.facts import is_count
 from compressor.gate.latency_rounds import Stored
 
 _SETTINGS = ("backend", "threads", "mode", "inputs")
@@ -78,10 +80,15 @@ def _check_machine(stored: Any, where: str) -> None:
 
 def _stored(one: Mapping[str, Any], where: str) -> Stored:
     try:
-        noise = Ratio(**one["noise"])
-        samples = [[[int(run) for run in block] for block in process] for process in one["samples_ns"]]
-        if not all(block and min(block) > 0 for process in samples for block in process) or not samples:
-            raise ValueError("an empty block, or a time that is not positive")
+        noise = Ratio(**{key: float(value) for key, value in one["noise"].items()})
+        if not 0 < noise.low <= noise.high < math.inf:
+            raise ValueError("a noise that is no interval")
+        samples = one["samples_ns"]
+        runs = [run for process in samples for block in process for run in block]
+        if not runs or not all(is_count(run) and run > 0 for run in runs):
+            raise ValueError("a time that is no positive whole number, or none")
+        if not all(isinstance(block, list) and block for process in samples for block in process):
+            raise ValueError("an empty block")
         return Stored(samples, noise)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UsageError(f"the stored latency cannot be read: {error}", where=where) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from compressor.backends.comparison import VERSION as COMPARISON_VERSION
 from compressor.errors import EnvironmentProblem, UsageError
-from compressor.gate.facts import Facts
+from compressor.gate.facts import Facts, is_count
 from compressor.gate.latency_stored import kept_of_bench
 from compressor.gate.pair import Candidate, StoredBaseline
 from compressor.gate.report import VERSION
@@ -45,15 +45,19 @@ def _from_gate(found: Mapping[str, Any], path: Path) -> StoredBaseline:
         measurements = found["candidate"]["measurements"]
     except (KeyError, TypeError) as error:
         raise UsageError("the result does not describe its candidate", where=str(path)) from error
-    numbers: tuple[Any, ...] = (facts.size_bytes, facts.params)
     tables: tuple[Any, ...] = (facts.ops, facts.opsets)
-    sound = all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers)
+    numbers = [facts.size_bytes, facts.params]
     lists = isinstance(measurements, dict) and all(
         isinstance(kept, list) and all(isinstance(one, dict) for one in kept) for kept in measurements.values()
     )
-    if not (sound and lists and all(isinstance(table, dict) for table in tables)):
+    counts = [*numbers, *(count for table in tables if isinstance(table, dict) for count in table.values())]
+    if not (lists and all(map(is_count, counts)) and all(isinstance(table, dict) for table in tables)):
         raise UsageError("the result describes its candidate in another form", where=str(path))
     return StoredBaseline(path, facts, measurements)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise UsageError("no such file", where=where, fix="Check the path.")
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"has more than {_MOST_BYTES:,} bytes: no result is so large", where=where)
-        found = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes(), parse_constant=_no_constant)
     except OSError as error:
         raise EnvironmentProblem(f"cannot be read: {error.strerror}", where=where, fix="Check the disk.") from error
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from compressor.backends import feed_files
 from compressor.backends.processes import ask
 from compressor.errors import UsageError
 from compressor.gate.check import check
+from compressor.gate.facts import is_count
 from compressor.gate.finding import Finding, Status
 from compressor.gate.pair import Pair, checked_feeds
 from compressor.gate.settings_types import Backends, Count, Dims, Positive, Processes, Ratio, Threads
@@ -94,7 +95,7 @@ def _stored(kept: list[dict[str, Any]], backend: str) -> list[dict[str, int]]:
         peaks = one.get("peaks")
         if one.get("backend") == backend and isinstance(peaks, list) and peaks:
             keys = ("peak_bytes", "before_bytes")
-            if all(isinstance(peak, dict) and all(isinstance(peak.get(key), int) for key in keys) for peak in peaks):
+            if all(isinstance(peak, dict) and all(is_count(peak.get(key)) for key in keys) for peak in peaks):
                 return peaks
     raise UsageError(f"the stored result has no memory of {backend}", fix="Give the baseline's file.")
 

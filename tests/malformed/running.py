@@ -98,10 +98,11 @@ def _verdicts(process: subprocess.Popen[str], lines: queue.Queue[str | None], sa
             current = found["begins"]
             continue
         first = False
-        yield _judged(found)
+        yield judged(found)
 
 
-def _judged(found: dict[str, Any]) -> Verdict:
+def judged(found: dict[str, Any]) -> Verdict:
+    """What a worker told, held against the promise."""
     wrong = []
     said = " | ".join(found["lines"])
     errors = [line for line in found["lines"] if not line.startswith("warning: ")]

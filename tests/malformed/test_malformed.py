@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.compressor.cli_models import environment
 from tests.malformed.cases import KINDS, SEEDS, case
 from tests.malformed.mutations import BYTES, json_file, yaml_file
 from tests.malformed.onnx_mutations import CHANGES, onnx_file
-from tests.malformed.running import CHECKED, CLEAN, HARMLESS, VERDICTS, run_cases
+from tests.malformed.running import CHECKED, CLEAN, HARMLESS, VERDICTS, judged, run_cases
 
 EACH = 30 // len(KINDS)
 
@@ -55,3 +60,52 @@ def test_every_mutation_works_on_every_seed_of_its_form() -> None:
         if form is not None:
             assert len({form(data, rng) for _ in range(60)}) > 20
     assert len(CHANGES) > 10
+
+
+FINE: dict[str, Any] = {
+    "number": 1, "kind": "plan", "command": "verify", "code": 2, "trace": None, "lines": ["error: x"], "seconds": 1.0,
+    "peak_bytes": 1, "outside": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"code": 0, "lines": []}, None),
+        ({"lines": ["warning: y", "error: x"]}, None),
+        ({"command": "gate --x", "code": 4, "lines": []}, None),
+        ({"code": 4}, "exit code 4"),
+        ({"code": None, "trace": "KeyError"}, "lets through: KeyError"),
+        ({"lines": ["error: x", "more"]}, "says 2 lines"),
+        ({"lines": []}, "says 0 lines"),
+        ({"lines": ["error: Traceback (most recent call last)"]}, "shows a traceback"),
+        ({"seconds": 31.0}, "takes 31 s"),
+        ({"peak_bytes": 5 << 30}, "takes 5.0 GiB"),
+        ({"outside": ["open /etc/x"]}, "touches open /etc/x"),
+    ],
+)
+def test_what_is_wrong_is_seen(change: dict[str, Any], said: str | None) -> None:
+    found = judged({**FINE, **change}).wrong
+    assert (said is None) == (found == [])
+    assert said is None or said in found[0]
+
+
+def test_writes_outside_are_seen(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from tests.malformed.worker import Writes
+writes = Writes()
+writes.allowed = ({str(tmp_path / "out")!r},)
+Path({str(tmp_path / "out")!r}).mkdir()
+Path({str(tmp_path / "out" / "a")!r}).write_text("x")
+Path({str(tmp_path / "b")!r}).write_text("x")
+Path({str(tmp_path / "b")!r}).read_text()
+Path({str(tmp_path / "b")!r}).rename({str(tmp_path / "c")!r})
+found, writes.allowed = list(writes.found), None
+print(found)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.count(str(tmp_path / "b")) == 2
+    assert str(tmp_path / "c") in done.stdout
+    assert str(tmp_path / "out" / "a") not in done.stdout

@@ -86,25 +86,6 @@ def verify_removal(
     return Verification(rounds, sizes, worst, loosest, seed)
 
 
-def verify_same(analysis: Analysis, other: gs.Graph, *, seed: int = 0) -> None:
-    """Two graphs of the same interface compute the same function, on a random input.
-
-    Raises:
-        VerificationError: they do not.
-    """
-    bounds = index_bounds(outline(analysis.graph)) if _has_integers(analysis.graph) else {}
-    with opened(analysis.graph) as left, opened(other) as right:
-        feeds = random_feeds(left.inputs, seed=seed, dims=analysis.probes[0].sizes, bounds=bounds)
-        found = differences(analysis, analysis.graph, feeds, left.run(feeds), right.run(feeds))
-        for name, (error, tolerance) in found.items():
-            if error > tolerance:
-                raise VerificationError(
-                    f"folding shuffles or aligning groups changed the function by {error:.2g} of the output",
-                    where=f"output {name!r}",
-                    fix="Nothing was written; please report the model.",
-                )
-
-
 @contextmanager
 def opened(graph: gs.Graph, extra_outputs: Sequence[str] = ()) -> Iterator[Session]:
     """A session of a graph; one too large for a message goes through a temporary file."""

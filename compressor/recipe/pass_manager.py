@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
+from compressor.passes.analysis import analyse
 from compressor.passes.folding import Folding
 from compressor.peak_memory import PeakMemory
 from compressor.proof import Progress
@@ -82,7 +83,7 @@ class PassManager:
             changed, error = folding.graph is not graph, None
             if changed and verify:
                 proof = prove_same(
-                    folding.graph, graph, what=f"pass {name}", seed=self.seed,
+                    analyse(folding.graph), graph, what=f"pass {name}", seed=self.seed,
                     progress=lambda done, total: self.progress(f"verify {name}", done, total),
                 )  # fmt: skip
                 error = proof.max_error

@@ -8,7 +8,7 @@ import pytest
 from compressor.model_io import from_proto
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.fold_shuffles import fold_shuffles
-from compressor.verification import verify_same
+from compressor.same_function import prove_same
 from tests.passes.graphs import Weights, model, prove, removals
 
 BODY = """
@@ -27,7 +27,7 @@ def shuffled(perm: list[int], split: list[int], joined: list[int]) -> Analysis:
     folded = fold_shuffles(graph)
     assert (folded is graph) == ([node.op for node in folded.nodes] == [node.op for node in graph.nodes])
     analysis = analyse(folded)
-    verify_same(analysis, graph)
+    prove_same(analysis, graph, what="folding shuffles")
     return analysis
 
 

@@ -17,7 +17,7 @@ from compressor.passes.analysis import analyse
 from compressor.passes.apply_plan import aligned, best_orders
 from compressor.passes.group_alignment import find_groupings, importance
 from compressor.passes.plan import read_plan
-from compressor.verification import verify_same
+from compressor.same_function import prove_same
 from tests.passes.graphs import Weights, model, prove
 
 GROUPED = """
@@ -49,7 +49,7 @@ def test_positions_of_each_group_line_up_and_the_function_stays() -> None:
     groupings = find_groupings(before)
     assert [(g.groups, g.width) for g in groupings.values()] == [(4, 6)]
     after = aligned(before, best_orders(before))
-    verify_same(before, after.graph)
+    prove_same(before, after.graph, what="aligning groups")
     name, grouping = next(iter(groupings.items()))
     had, have = importance(before, grouping), importance(after, find_groupings(after)[name])
     assert np.allclose(np.sort(had, axis=1), np.sort(have, axis=1))
@@ -74,7 +74,7 @@ def test_an_initializer_read_elsewhere_too_is_copied_not_changed() -> None:
     before = analyse(from_proto(grouped(body, zero=np.array(0))))
     for name in find_groupings(before):
         assert name
-    verify_same(before, aligned(before, best_orders(before)).graph)
+    prove_same(before, aligned(before, best_orders(before)).graph, what="aligning groups")
 
 
 def test_a_plan_tells_the_positions_of_the_file_and_replays_to_the_same_bytes(tmp_path: Path) -> None:

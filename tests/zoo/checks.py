@@ -22,7 +22,8 @@ from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.labels import Labels
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import remove_atoms
-from compressor.verification import difference, verify_removal, verify_same
+from compressor.same_function import prove_same
+from compressor.verification import difference, verify_removal
 from tests.zoo import source
 from tests.zoo.removal import random_removal, seed_of
 from tests.zoo.row import Row
@@ -53,7 +54,7 @@ def fill_row(row: Row, graph: gs.Graph, *, share: float, width: bool, seed: int,
     row.nodes = len(graph.nodes)
     analysis, row.analyse_s = best_of(lambda: analyse(fold_shuffles(graph)), repeats)
     if analysis.graph is not graph:
-        verify_same(analysis, graph, seed=seed)
+        prove_same(analysis, graph, what="folding shuffles", inputs=1, seed=seed)
     row.spaces, row.soft_spaces = len(analysis.spaces), sum(space.soft for space in analysis.spaces)
     row.atoms, row.reached = sum(space.size for space in analysis.spaces), prunable_share(analysis)
     row.fixed = dict(Counter(reason.rpartition(" (")[0] or reason for _, _, reason in analysis.fixed_axes()))

@@ -10,6 +10,7 @@ from pydantic import Field
 from compressor.backends.base import open_model
 from compressor.model_io import read
 from compressor.normalize import normalize
+from compressor.passes.analysis import analyse
 from compressor.proof import same_interface, verify_files
 from compressor.recipe.common import RecipeFile
 from compressor.recipe.stage import MODEL, STAGES, Flow, Outcome, Stage, Work, block_of
@@ -67,7 +68,7 @@ class VerifyStage(Stage):
         same_interface(normalize(read(original)), final, work.model)
         if work.model != unfolded:
             same = prove_same(
-                final, read(unfolded), what="folding", inputs=wish.inputs, seed=recipe.seed,
+                analyse(final), read(unfolded), what="folding", inputs=wish.inputs, seed=recipe.seed,
                 progress=lambda done, total: work.progress("folded equals unfolded", done, total),
             )  # fmt: skip
             record["folded_equals_unfolded"] = same.to_json()

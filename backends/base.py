@@ -72,6 +72,7 @@ class Session(ABC):
         threads: threads that compute one operator (on the host, where a device computes).
         timed: what ``time_ns`` measures, in words.
         tells_kernels: whether ``kernels`` answers: the runtime tells, and the session was opened with ``profile=True``.
+        averages_kernels: whether only averages over runs are exact, not the times of a single one.
     """
 
     inputs: list[InputSpec]
@@ -79,6 +80,7 @@ class Session(ABC):
     provider: str
     threads: int
     tells_kernels: bool = False
+    averages_kernels: bool = False
     timed: str = "whole runs, inputs and outputs in host memory"
 
     @abstractmethod

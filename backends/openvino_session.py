@@ -46,6 +46,8 @@ class OpenVinoSession(Session):
         BackendError: OpenVINO refuses the model, or takes another number of threads.
     """
 
+    averages_kernels = True
+
     def __init__(
         self, model: ModelSource, structure: onnx.ModelProto, device: str, threads: int,
         extra_outputs: Sequence[str], optimize: bool, profile: bool = False,

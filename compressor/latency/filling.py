@@ -19,9 +19,9 @@ from compressor.passes.labels import Labels
 from compressor.passes.latency.work_units import WorkUnits
 from compressor.passes.selection import Options, candidates
 
-LEAST_SAMPLES, MOST_SAMPLES = 16, 64
-_CHECKED = 6  # of the last samples, foretold before they were measured
-_MEDIAN_ERROR, _WORST_ERROR = 0.02, 0.06
+LEAST_SAMPLES, MOST_SAMPLES = 24, 72
+_CHECKED = 8  # of the last samples, foretold before they were measured
+_MEDIAN_ERROR, _WORST_ERROR = 0.015, 0.05
 Tell = Callable[[int, int], None]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import onnx
-
-from compressor.backends.base import Backend, Session
 from compressor.backends.comparison import Comparison
 from compressor.backends.timing import compare, compare_here
 from compressor.errors import CompressorError, NothingToPruneError
@@ -174,7 +172,9 @@ class Loop:
                 models, feeds, backend=self.setting.backend, threads=self.setting.threads, processes=_PROCESSES,
                 seed=self.setting.seed,
             )  # fmt: skip
-        openers = {name: _opener(backend, model, self.setting) for name, model in models.items()}
+        openers = {
+            name: functools.partial(backend.open, model, threads=self.setting.threads) for name, model in models.items()
+        }
         return compare_here(openers, feeds, backend=self.setting.backend, seed=self.setting.seed)
 
     def _unmeasured(self, ratio: float, prediction: Prediction, selection: Selection, rounds: list[Round]) -> Outcome:
@@ -190,10 +190,6 @@ class _Tried:
     found: Comparison
     turn: Round
     fresh: bool
-
-
-def _opener(backend: Backend, model: onnx.ModelProto, setting: Setting) -> Callable[[], Session]:
-    return lambda: backend.open(model, threads=setting.threads)
 
 
 def _error(found: Comparison, ratio: float) -> float:

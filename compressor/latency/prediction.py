@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from compressor.latency.table import LatencyTable
 from compressor.passes.analysis import Analysis
@@ -18,7 +17,7 @@ from compressor.passes.latency.whole_times import WholeTimes
 from compressor.passes.latency.work_units import WorkUnits
 
 Floats = NDArray[np.float64]
-_SLOPES = (0.8, 1.25)
+_UNDISTURBED = 0.1
 _LEAST_SHARE = 0.1  # of the kernels' time that a run takes, whatever the fit says far outside of its samples
 
 
@@ -38,21 +37,21 @@ class Prediction:
         if times.any():
             self.units, times = merged(units, times)
             self._unit_times: UnitTimes | None = UnitTimes(self.units, lengths, times)
-            self._slope, self._more_ms = _beside(times.sum(axis=1), whole)
+            self._beside_ms = _beside(times.sum(axis=1), whole)
             steps = self._unit_times.steps
         else:
             self.units, self._unit_times = units.units, None
             self._whole_times = WholeTimes(self.units, lengths, whole)
             steps = self._whole_times.steps
         self.steps = steps
-        self.steps_by_row = steps_by_row([(unit.op, unit.axes) for unit in self.units], steps)
+        self.steps_by_row = steps_by_row([(unit.kind, unit.axes) for unit in self.units], steps)
 
     def ms(self, lengths: Lengths) -> Floats:
         """Float64 [candidates] for ``lengths`` [candidates, rows of the cost model's table]."""
         if self._unit_times is None:
             return self._whole_times.whole_ms(lengths)
         kernels = self.kernels_ms(lengths)
-        return np.asarray(np.maximum(self._slope * kernels + self._more_ms, _LEAST_SHARE * kernels))
+        return np.asarray(np.maximum(kernels + self._beside_ms, _LEAST_SHARE * kernels))
 
     def kernels_ms(self, lengths: Lengths) -> Floats:
         """As ``ms``, the sum of kernels alone; zero where the runtime does not tell them."""
@@ -76,13 +75,9 @@ class Prediction:
         return {unit.name: float(ms) for unit, ms in zip(self.units, times, strict=True)}
 
 
-def _beside(kernels: Floats, whole: Floats) -> tuple[float, float]:
-    """(slope, milliseconds more) of whole runs over the sums of their kernels.
+def _beside(kernels: Floats, whole: Floats) -> float:
+    """What a whole run takes beside its kernels, less what reading the clock for each of them took, in milliseconds.
 
-    What is more is what a run takes beside its kernels, less what reading the clock for each of them took. Medians of
-    slopes between pairs: a run that was disturbed draws them little.
+    Other programs make runs longer, and never shorter: so a low quantile over all samples counts.
     """
-    slope = 1.0
-    if len(kernels) > 2 and np.ptp(kernels) > 0:
-        slope = float(np.clip(theilslopes(whole, kernels).slope, *_SLOPES))
-    return slope, float(np.median(whole - slope * kernels))
+    return float(np.quantile(whole - kernels, _UNDISTURBED))

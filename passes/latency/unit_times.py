@@ -1,9 +1,10 @@
 """What a unit costs at any widths, learnt from the times of kernels inside whole models.
 
-The time of a unit is a sum, with weights that are not negative, of: a constant, its multiply-accumulates with every
-axis rounded up to the runtime's step, the same unrounded, the elements that it writes, the length of each axis, and
-its multiply-accumulates again where an axis is off the step. The step is not assumed: for every type of op it is the
-candidate that foretells held-out measurements best. Units that do the same, in a repeated block, are learnt as one.
+The time of a unit is a sum, with weights that are not negative, of: a constant, its multiply-accumulates as they are,
+with every axis rounded up to the runtime's step and with one of them, the elements that it writes, the length of each
+axis, and its multiply-accumulates again where an axis is off the step or no multiple of four. The step is not assumed:
+for every kind of unit it is the candidate that foretells held-out measurements best. Units that do the same, in a
+repeated block, are learnt as one.
 
 Why not a table of single ops timed alone: alone, weights and inputs lie in the cache that a whole model has emptied,
 and runtimes keep tensors in layouts of their own from one op to the next, which an op by itself has to change twice.
@@ -24,6 +25,9 @@ Floats = NDArray[np.float64]
 STEPS = (1, 4, 8, 16, 32, 64)
 _FOLDS = 4
 _LEAST_MS = 1e-3
+_VECTOR = 4  # numbers that the narrowest vector instructions take at once: odd widths may need another kernel
+_SEEN = 3  # so many steps an axis must have, at least, for them to be told from noise
+_CLEARLY = 1e-3  # share of all time
 _PREFER = 0.98  # a larger step has to foretell so much better than a smaller one
 
 
@@ -36,20 +40,22 @@ class UnitTimes:
         times_ms: float64 [samples, units]: how long each unit took.
 
     Attributes:
-        steps: by type of op, the multiple of channels in which its cost rises; 1 where it rises smoothly.
+        steps: by kind of unit, the multiple of channels in which its cost rises; 1 where it rises smoothly.
     """
 
     def __init__(self, units: Sequence[WorkUnit], lengths: Lengths, times_ms: Floats) -> None:
         self._units = units
         groups = _groups(units)
         self.steps: dict[str, int] = {}
-        for op in dict.fromkeys(unit.op for unit in units):
-            own = [members for members in groups if units[members[0]].op == op]
-            errors = {step: sum(self._error(members, lengths, times_ms, step) for members in own) for step in STEPS}
-            self.steps[op] = best_step(errors)
+        for kind in dict.fromkeys(unit.kind for unit in units):
+            own = [members for members in groups if units[members[0]].kind == kind]
+            longest = max((lengths[:, row].max() for group in own for n in group for row in units[n].axes), default=1)
+            tried = [step for step in STEPS if step * _SEEN <= longest] or [1]
+            errors = {step: sum(self._error(members, lengths, times_ms, step) for members in own) for step in tried}
+            self.steps[kind] = best_step(errors, float(times_ms[:, np.concatenate(own)].sum()))
         self._weights: list[tuple[list[int], int, Floats]] = []
         for members in groups:
-            step = self.steps[units[members[0]].op]
+            step = self.steps[units[members[0]].kind]
             features = np.concatenate([_features(units[member], lengths, step) for member in members])
             times = np.concatenate([times_ms[:, member] for member in members])
             self._weights.append((members, step, fit(features, times)))
@@ -68,11 +74,16 @@ class UnitTimes:
         return held_out(features, times, np.tile(np.arange(len(lengths)), len(members)))
 
 
-def best_step(errors: Mapping[int, float]) -> int:
-    """The step of the least error; a larger one has to be clearly better than a smaller one."""
+def best_step(errors: Mapping[int, float], total_ms: float) -> int:
+    """The step of the least error; a larger one has to be clearly better than a smaller one.
+
+    Args:
+        errors: by step, of all samples together.
+        total_ms: of all samples together.
+    """
     best = 1
     for step, error in errors.items():
-        if error < _PREFER * errors[best]:
+        if error < _PREFER * errors[best] - _CLEARLY * total_ms:
             best = step
     return best
 
@@ -117,7 +128,10 @@ def _features(unit: WorkUnit, lengths: Lengths, step: int) -> Floats:
     macs = sum((constant * product(rows, lengths, 1) for constant, rows in unit.work), zero)
     columns = [np.ones(len(lengths)), macs, sum((product(rows, lengths, 1) for rows in unit.outputs), zero)]
     columns += [lengths[:, row] for row in unit.axes]
+    columns += [macs * (lengths[:, row] % _VECTOR != 0) for row in unit.axes]
     if step > 1:
         columns.append(sum((constant * product(rows, lengths, step) for constant, rows in unit.work), zero))
-        columns += [macs * (lengths[:, row] % step != 0) for row in unit.axes]
+        for row in unit.axes:
+            columns.append(macs * np.ceil(lengths[:, row] / step) * step / np.maximum(lengths[:, row], 1))
+            columns.append(macs * (lengths[:, row] % step != 0))
     return np.stack(columns, axis=1)

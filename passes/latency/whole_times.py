@@ -33,8 +33,8 @@ class WholeTimes:
     def __init__(self, units: Sequence[WorkUnit], lengths: Lengths, whole_ms: Floats) -> None:
         self._units = units
         errors = {step: held_out(self._features(lengths, step), whole_ms) for step in STEPS}
-        self._step = best_step(errors)
-        self.steps = dict.fromkeys((unit.op for unit in units), self._step)
+        self._step = best_step(errors, float(whole_ms.sum()))
+        self.steps = dict.fromkeys((unit.kind for unit in units), self._step)
         self._weights = fit(self._features(lengths, self._step), whole_ms)
 
     def whole_ms(self, lengths: Lengths) -> Floats:

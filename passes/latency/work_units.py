@@ -20,6 +20,8 @@ from compressor.passes.nested import all_nodes
 
 FIRST = ""  # the unit of what no heavy op comes before
 Rows = tuple[int, ...]
+_CONVOLUTIONS = {"Conv", "FusedConv", "ConvTranspose"}  # whose work ends in the inputs that an output sums over
+_ONE = -2  # row of an axis of one index
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class WorkUnit:
         return WorkUnit(
             self.name, self.op or other.op, self.work + other.work, self.outputs + other.outputs, self.ops + other.ops
         )
+
+    @property
+    def kind(self) -> str:
+        """Type of its heavy op, "by channel" for one that combines no channels, as a depthwise convolution."""
+        by_channel = self.op in _CONVOLUTIONS and all(rows[-1] == _ONE for _, rows in self.work)
+        return f"{self.op} by channel" if by_channel else self.op
 
     @property
     def axes(self) -> Rows:

@@ -15,6 +15,9 @@ from tests.benchmarks.finetune_resnet20 import run as run_finetune
 from tests.benchmarks.gates import run as run_gates
 from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.kills import run as run_kills
+from tests.benchmarks.latency_budgets import run as run_latency_budgets
+from tests.benchmarks.latency_prediction import run as run_latency_prediction
+from tests.benchmarks.latency_seconds import run as run_latency_seconds
 from tests.benchmarks.malformed import run as run_malformed
 from tests.benchmarks.peers import run as run_peers
 from tests.benchmarks.recovery import run as run_recovery
@@ -32,6 +35,8 @@ BENCHMARKS: dict[str, Callable[..., object]] = {
     "recovery": run_recovery, "scale7b": run_big, "finetune_resnet20": run_finetune, "step_speed": run_step_speed,
     "criteria": run_criteria, "sparsity": run_sparsity, "gates": run_gates, "recovery_peers": run_recovery_peers,
     "finetune_peers": run_finetune_peers, "kills": run_kills, "malformed": run_malformed,
+    "latency_prediction": run_latency_prediction, "latency_budgets": run_latency_budgets,
+    "latency_seconds": run_latency_seconds,
 }  # fmt: skip
 # 23 GB of disk; minutes of training; half an hour; two hours; half an hour; an hour; half an hour; minutes
 ON_REQUEST = {

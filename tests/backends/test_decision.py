@@ -107,12 +107,13 @@ def test_drift_is_the_trend_over_the_run() -> None:
     heating = np.linspace(1.0, 1.2, 50).reshape(5, 10)
     found = drift({name: 3 * times * heating for name, times in noise.items()})
     assert found == pytest.approx(0.2, abs=0.03)
-    assert "20% slower" in drift_warning(round(found or 0, 2))[0]
+    assert "20% slower" in drift_warning(round(found or 0, 2), disturbed=False)[0]
     cooling = drift({name: times / heating for name, times in noise.items()})
     assert cooling is not None
-    assert "faster" in drift_warning(cooling)[0]
+    assert "faster (was it still waking up?)" in drift_warning(cooling, disturbed=False)[0]
+    assert "faster (other programs?)" in drift_warning(cooling, disturbed=True)[0]
     assert drift({"a": heating[:1]}) is None  # too few blocks
-    assert drift_warning(None) == []
+    assert drift_warning(None, disturbed=True) == []
 
 
 def test_conditions_add_up_and_tell_in_words() -> None:

@@ -83,10 +83,10 @@ def test_the_machine_decides_how_sure_one_must_be() -> None:
     assert busy.ratio.high - busy.ratio.low > quiet.ratio.high - quiet.ratio.low
     for factor in (1.0, 2.0):
         starved = judged(
-            measured(factor, Conditions(wall_s=10, waited_s=9)), "candidate", limit=1.05, min_effect=0
+            measured(factor, Conditions(wall_s=10, waited_s=9.5)), "candidate", limit=1.05, min_effect=0
         )  # fmt: skip
         assert starved.decision.outcome == "inconclusive"
-        assert "wait 90% of the time" in starved.decision.reason
+        assert "wait 95% of the time" in starved.decision.reason
 
 
 @pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (1.02, "inconclusive"), (1.05, "fail")])

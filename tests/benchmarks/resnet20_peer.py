@@ -22,21 +22,24 @@ _TIMEOUT_S = 1200
 
 @dataclass(frozen=True)
 class PeerWay:
-    """One of its ways: ``ranked`` local or global, ``layers`` all or the middles of blocks alone."""
+    """One of its ways: ``ranked`` local or global, ``layers`` all or the middles of blocks alone, widths rounded."""
 
     ranked: str
     layers: str
     keep: float
+    round_to: int = 1
 
     @property
     def label(self) -> str:
         """For tables and file names."""
-        return f"{self.ranked}, {'all layers' if self.layers == 'all' else 'block middles'}"
+        rounded = f", rounded to {self.round_to}" if self.round_to > 1 else ""
+        return f"{self.ranked}, {'all layers' if self.layers == 'all' else 'block middles'}{rounded}"
 
     @property
     def path(self) -> Path:
         """Of its network."""
-        return FOLDER / "resnet20_peer" / f"{self.ranked}-{self.layers}-{self.keep:g}.onnx"
+        rounded = f"-round{self.round_to}" if self.round_to > 1 else ""
+        return FOLDER / "resnet20_peer" / f"{self.ranked}-{self.layers}-{self.keep:g}{rounded}.onnx"
 
 
 def peer_ways(keep: float) -> Iterator[PeerWay]:

@@ -118,10 +118,12 @@ class Cutter:
         network: the whole one.
         ranked: "local" takes the same ratio of every layer, "global" ranks the channels of all layers together.
         layers: "all", or "middles" for the convolutions inside blocks only.
+        round_to: widths are multiples of it.
     """
 
-    def __init__(self, network: nn.Module, ranked: str, layers: str) -> None:
+    def __init__(self, network: nn.Module, ranked: str, layers: str, round_to: int = 1) -> None:
         self._network, self._ranked, self._layers = network, ranked, layers
+        self._round_to = None if round_to == 1 else round_to
         self._pruning = importlib.import_module("torch_pruning")
         self._whole = macs(network)[0]
 
@@ -140,7 +142,7 @@ class Cutter:
         pruner = self._pruning.pruner.MagnitudePruner(
             network, torch.zeros(1, 3, 32, 32), importance=self._pruning.importance.GroupMagnitudeImportance(p=1),
             global_pruning=self._ranked == "global", pruning_ratio=ratio, ignored_layers=ignored,
-            pruning_ratio_dict=dict.fromkeys(free[:first], more),
+            pruning_ratio_dict=dict.fromkeys(free[:first], more), round_to=self._round_to,
         )  # fmt: skip
         pruner.step()
         return network, macs(network)[0] / self._whole
@@ -181,7 +183,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     network: nn.Module = loaded(job["model"])
     before, share = accuracy(network, job["cifar"]), 1.0
     whole = macs(network)[0]
-    network, share = Cutter(network, job["ranked"], job["layers"]).search(job["keep"])
+    network, share = Cutter(network, job["ranked"], job["layers"], job["round_to"]).search(job["keep"])
     torch.onnx.export(
         network, (torch.zeros(1, 3, 32, 32),), job["output"], input_names=["image"], output_names=["logits"],
         dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}}, dynamo=False, do_constant_folding=False,

@@ -4,8 +4,8 @@ The order of turns is random, so other programs disturb all models alike: they w
 Measured on two cores with up to eight programs competing for them (waiting up to 88 % of the time): 20 ratios of a
 model of 0.3 ms to itself lay within 1 %, 20 of one with 5 % more to do within 0.5 % of 1.05. With runs of 20 ms, longer
 than a turn of the scheduler, intervals were 10 % wide, and the gate decided one time in eight, rightly. What load may
-break is that few processes stand for all. Therefore the confidence is higher than that of what is reported, higher still
-on a disturbed machine, and what the baseline shows against itself is added on both sides.
+break is that few processes stand for all. Therefore the confidence is higher than that of what is reported, higher
+still on a disturbed machine, and what the baseline shows against itself is added on both sides.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class _Bench:
     def _judge(self, out: Path, tally: Tally) -> None:
         """What is visible now, and what the same command comes to."""
         seen = visible(out)
-        done = [path.parent.name for path in out.glob(".stages/*/stage.json")]
+        done = [path.parent.name for path in out.glob(".stages/[!.]*/stage.json")]
         new = [name.partition("-")[0] for name in done if not (self._folder / "old" / ".stages" / name).exists()]
         tally.stages[max(new, key=lambda name: STAGES.get(name).place) if new else "none of its own"] += 1
         resumed = self._finish("new", out)

@@ -48,9 +48,9 @@ _AFTER = 6  # of the digits network's nodes: the second ReLU of a residual block
 
 # Busy for a while, idle for as long on average: bursts of the length of a timer's, a page's, a compiler's work.
 NEIGHBOUR = """
-import random, time
-draw = random.Random({seed})
-while True:
+import os, random, time
+draw, parent = random.Random({seed}), os.getppid()
+while os.getppid() == parent:
     end = time.monotonic() + draw.expovariate(5)
     while time.monotonic() < end:
         pass

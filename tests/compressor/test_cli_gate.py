@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.compressor.cli_models import Cli, snapshot
-from tests.gate.small import METRIC, saved_chain
+from tests.gate.small import METRIC, never_starved, saved_chain
 
 LATENCY = "latency: {max_ratio: 1.05, backend: 'null', processes: 2, seconds: 0.01}\n"
 
@@ -18,6 +18,7 @@ LATENCY = "latency: {max_ratio: 1.05, backend: 'null', processes: 2, seconds: 0.
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A baseline, a slower and larger candidate, and policies."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    never_starved(monkeypatch)
     saved_chain(tmp_path / "a.onnx", 4)
     saved_chain(tmp_path / "b.onnx", 8)
     (tmp_path / "metric.py").write_text(METRIC)

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import pytest
 from onnx import helper
 
+from compressor.backends.decision import QUIET_CONFIDENCE
+from compressor.gate import latency_rounds
 from compressor.gate.facts import Facts
 from compressor.gate.finding import Finding
 from compressor.gate.policy import parse_policy
@@ -46,6 +49,11 @@ def raises(path):
 def varying(path):
     return np.ones(len(onnx.load(path).graph.node))
 """
+
+
+def never_starved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decide as on a quiet machine."""
+    monkeypatch.setattr(latency_rounds, "confidence_for", lambda kinds, waited_share: QUIET_CONFIDENCE)
 
 
 def saved_chain(path: Path, length: int = 4, width: int = 16) -> Path:

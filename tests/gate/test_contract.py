@@ -12,6 +12,8 @@ from compressor.gate.check import CHECKS
 from compressor.gate.policy import parse_policy, policy_schema
 from tests.gate.small import METRIC, add_op, edited, gated, saved_chain
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 QUICK = {"backend": "null", "processes": 2, "seconds": 0.01}
 
 # By check: a policy that a model keeps against itself, and one that a model with one op more breaks.

@@ -14,6 +14,7 @@ from compressor.backends.decision import DISTURBED_CONFIDENCE, QUIET_CONFIDENCE,
 from compressor.backends.load import Conditions
 from compressor.backends.sampling import ProcessSamples
 from compressor.backends.statistics import Ratio
+from compressor.gate import latency_rounds
 from compressor.gate.checks import latency as check
 from compressor.gate.latency_rounds import Round, Stored, in_rounds, judged
 from tests.gate.small import gated, saved_chain, statuses
@@ -126,6 +127,7 @@ def test_the_second_round_is_longer_and_in_fresh_processes(tmp_path: Path, monke
     assert kept[0]["comparison"]["samples_ns"]["candidate"]
 
 
+@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize("length", [6, 8])
 def test_on_a_runtime_whose_times_are_known(length: int, tmp_path: Path) -> None:
     a, b = saved_chain(tmp_path / "a.onnx", 6), saved_chain(tmp_path / "b.onnx", length)
@@ -147,7 +149,8 @@ def test_each_backend_is_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [{"mode": "throughput"}, {"mode": "cold-start"}, {"mode": "paced", "rate": 200}])
-def test_modes(mode: dict[str, Any], tmp_path: Path) -> None:
+def test_modes(mode: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency_rounds, "MOST_ROUNDS", 1)
     a = saved_chain(tmp_path / "a.onnx")
     settings = {"max_ratio": 1e5, "processes": 6 if mode["mode"] == "cold-start" else 2, "seconds": 0.1, **mode}
     finding = gated(a, a, latency=settings).findings[0]

@@ -14,6 +14,8 @@ from compressor.gate.pair import StoredBaseline
 from compressor.gate.stored import baseline_of
 from tests.gate.small import METRIC, gated, saved_chain
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 LATENCY = {"max_ratio": 1.05, "backend": "null", "processes": 2, "seconds": 0.01}
 
 

@@ -10,7 +10,7 @@ import typer
 
 from compressor.cli_options import JsonFlag, SeedOption
 from compressor.cli_output import OUTCOME, emit, emit_json, progress, warn
-from compressor.errors import UsageError
+from compressor.errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from compressor.gate.report import GateReport
@@ -65,8 +65,12 @@ def gate(
             baseline, candidate, demands, seed=seed, progress=lambda check, done, total: report("checks", done, total)
         )
     OUTCOME.written += [str(path) for path in write_reports(found, targets)]
-    if github and not append_summary(found):
-        warn("GITHUB_STEP_SUMMARY is not set: there is no summary to add to")
+    if github:
+        try:
+            if not append_summary(found):
+                warn("GITHUB_STEP_SUMMARY is not set: there is no summary to add to")
+        except EnvironmentProblem as error:  # the verdict stands all the same
+            warn(f"no summary: {error.one_line()}")
     _show(found, as_json, github)
     raise typer.Exit(found.exit_code)
 

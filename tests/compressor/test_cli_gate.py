@@ -72,6 +72,16 @@ def test_json_is_alone_on_stdout(cli: Cli, files: Path) -> None:
     assert "warning: GITHUB_STEP_SUMMARY is not set" in err
 
 
+def test_a_summary_that_cannot_be_written_leaves_the_verdict(
+    cli: Cli, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(files))
+    code, out, err = cli(*options(files, "b.onnx"), "--github")
+    assert code == 1
+    assert "warning: no summary:" in err
+    assert "::error file=" in out
+
+
 def test_inconclusive_is_4(cli: Cli, files: Path) -> None:
     code, out, _ = cli(*options(files, policy="sure.yaml"))
     assert code == 4

@@ -17,6 +17,7 @@ from compressor.cli_gate import gate
 from compressor.cli_init import init
 from compressor.cli_inspect import inspect
 from compressor.cli_latency import table
+from compressor.cli_report import report
 from compressor.cli_run import run as run_recipe
 from compressor.cli_sparsify import sparsify
 from compressor.cli_study import study
@@ -48,7 +49,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, sparsify, finetune, verify, bench, why, gate, export, demo, doctor):
+for _command in (inspect, compress, sparsify, finetune, verify, bench, why, gate, report, export, demo, doctor):
     app.command(_command.__name__)(_command)
 app.command("table")(table)
 app.command("init")(init)

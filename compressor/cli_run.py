@@ -40,7 +40,7 @@ def run(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Carry out a recipe: export, clean, analyse, prune, recover, fine-tune, fold, verify, bench, gate.
+    """Carry out a recipe: export, clean, analyse, prune, recover, fine-tune, fold, verify, bench, gate, report.
 
     A stage whose inputs, settings and code are the same is not run again; a run that was cut short goes on.
     """

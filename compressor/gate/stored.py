@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from compressor.backends.comparison import VERSION as COMPARISON_VERSION
-from compressor.errors import EnvironmentProblem, UsageError
+from compressor.errors import UsageError
 from compressor.gate.facts import Facts, is_count
 from compressor.gate.latency_stored import kept_of_bench
 from compressor.gate.pair import Candidate, StoredBaseline
 from compressor.gate.report import VERSION
+from compressor.result_file import read_result
 
-_MOST_BYTES = 1 << 30
+_FIX = "Give an .onnx file, or a result."
 
 
 def baseline_of(path: Path) -> Candidate | StoredBaseline:
@@ -26,7 +26,7 @@ def baseline_of(path: Path) -> Candidate | StoredBaseline:
     """
     if path.suffix.lower() != ".json":
         return Candidate(path)
-    found = _read(path)
+    found = read_result(path, _FIX)
     kind, version = found.get("kind"), found.get("version")
     known = {"gate": VERSION, "comparison": COMPARISON_VERSION}
     if not isinstance(kind, str) or kind not in known or version != known[kind]:
@@ -54,24 +54,3 @@ def _from_gate(found: Mapping[str, Any], path: Path) -> StoredBaseline:
     if not (lists and all(map(is_count, counts)) and all(isinstance(table, dict) for table in tables)):
         raise UsageError("the result describes its candidate in another form", where=str(path))
     return StoredBaseline(path, facts, measurements)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    where = str(path)
-    try:
-        if not path.is_file():
-            raise UsageError("no such file", where=where, fix="Check the path.")
-        if path.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"has more than {_MOST_BYTES:,} bytes: no result is so large", where=where)
-        found = json.loads(path.read_bytes(), parse_constant=_no_constant)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot be read: {error.strerror}", where=where, fix="Check the disk.") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"is no JSON: {error}"[:300], where=where, fix="Give an .onnx file, or a result.") from error
-    if not isinstance(found, dict):
-        raise UsageError("is no result", where=where, fix="Give an .onnx file, or a result.")
-    return found

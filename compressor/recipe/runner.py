@@ -17,7 +17,8 @@ from compressor.recipe.common import RecipeFile
 from compressor.recipe.pass_manager import PassManager
 from compressor.recipe.planning import Planned, plan_run
 from compressor.recipe.stage import INPUT, Flow, Work
-from compressor.recipe.store import Entry, Store
+from compressor.recipe.store import RECORD, Entry, Store
+from compressor.study.paths import file_digest
 
 DUMPS = "dump"
 
@@ -136,6 +137,9 @@ class Run:
         for name in entry.files:
             self._files[f"{planned.name}/{name}"] = entry.folder / name
             self._digests[f"{planned.name}/{name}"] = entry.digest(name)
+        record = entry.folder / RECORD  # a product too: of those stages that tell about others
+        self._files[f"{planned.name}/{RECORD}"] = record
+        self._digests[f"{planned.name}/{RECORD}"] = file_digest(record)
 
     def final(self) -> Flow:
         """What there is when all stages that are to run are done."""

@@ -168,6 +168,8 @@ def _rest(found: Inspection) -> Iterator[str]:
     yield "# gate:                         # the policy of a release; `compressor gate --schema` prints all checks"
     yield "#   size: {max_ratio: 0.8}"
     yield "#   latency: {max_ratio: 1.0}"
+    yield ""
+    yield "report:                         # all of it as one page, and a model card"
 
 
 def _relative(model: str, target: Path, is_function: bool) -> str:

@@ -17,7 +17,7 @@ from tests.recipe.small import placed
 ALL: dict[str, Any] = {
     "model": "model.onnx", "data": "data.py:arrays",
     "prune": {"macs": 0.5}, "recover": {}, "finetune": {"epochs": 1}, "fold": {}, "bench": {},
-    "gate": {"size": {"max_ratio": 1.0}},
+    "gate": {"size": {"max_ratio": 1.0}}, "report": {},
 }  # fmt: skip
 every_stage = pytest.mark.parametrize("name", STAGES.names())
 
@@ -110,10 +110,10 @@ def test_contents_of_what_a_recipe_names_are_in_the_keys(tmp_path: Path) -> None
 
 def test_what_comes_of_a_measurement_is_not_held_against_a_lock(tmp_path: Path) -> None:
     stages = planned(tmp_path)
-    assert {name for name, one in stages.items() if not one.repeatable} == {"bench", "gate"}
+    assert {name for name, one in stages.items() if not one.repeatable} == {"bench", "gate", "report"}
     timed = planned(tmp_path, prune={"latency": 0.5})
     assert {name for name, one in timed.items() if one.repeatable} == {"clean", "analyse"}
-    assert {name for name, one in timed.items() if one.hardware} == {"prune", "bench", "gate"}
+    assert {name for name, one in timed.items() if one.hardware} == {"prune", "bench", "gate", "report"}
 
 
 def test_a_schedule_of_several_steps_trains_and_recovers_itself(tmp_path: Path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import re
-
 from compressor.gate.finding import Finding, Status
 from compressor.gate.report import GateReport
-from compressor.plain_text import plain
+from compressor.markdown_text import literal
 
 SIGNS: dict[Status, str] = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "environment": "⚠️"}
 _TITLES: dict[Status, str] = {
@@ -16,7 +13,6 @@ _TITLES: dict[Status, str] = {
     "inconclusive": "Not decided: the measurement cannot tell",
     "environment": "Not decided: something could not be carried out here",
 }
-_MARKUP = "\\`*_{}[]!|~:@$^"
 
 
 def markdown(report: GateReport) -> str:
@@ -26,11 +22,11 @@ def markdown(report: GateReport) -> str:
     machine = report.environment
     parts = [
         f"## {SIGNS[report.status]} {_TITLES[report.status]}",
-        f"Candidate {_literal(report.candidate)} against {_literal(report.baseline)}, "
-        f"policy {_literal(report.policy)}: {counts or 'nothing was checked'}.",
+        f"Candidate {literal(report.candidate)} against {literal(report.baseline)}, "
+        f"policy {literal(report.policy)}: {counts or 'nothing was checked'}.",
         "\n".join(["| | check | rule | measured | limit |", "|---|---|---|---|---|", *rows]),
-        "\n".join(f"- {_literal(warning)}" for warning in report.warnings),
-        f"{_literal(str(machine.get('cpu_model', '')))}, {_literal(str(machine.get('os', '')))}; "
+        "\n".join(f"- {literal(warning)}" for warning in report.warnings),
+        f"{literal(str(machine.get('cpu_model', '')))}, {literal(str(machine.get('os', '')))}; "
         f"{report.seconds:.1f} s; exit code {report.exit_code}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -38,17 +34,5 @@ def markdown(report: GateReport) -> str:
 
 def _row(finding: Finding) -> str:
     limit = "" if finding.limit is None else f"{finding.limit:g}"
-    cells = (_literal(finding.check), _literal(finding.rule), _literal(finding.reason), _literal(limit))
+    cells = (literal(finding.check), literal(finding.rule), literal(finding.reason), literal(limit))
     return f"| {SIGNS[finding.status]} | {' | '.join(cells)} |"
-
-
-def _literal(text: str) -> str:
-    """Text that neither Markdown nor HTML takes for markup."""
-    shown = html.escape("".join(f"\\{c}" if c in _MARKUP else c for c in plain(text)), quote=False)
-    return re.sub(r"^(\s*)([-+=#]|\d+(?=[.)](?:\s|$)))", _no_block, shown)
-
-
-def _no_block(start: re.Match[str]) -> str:
-    """The first characters of a text that would begin a list or a heading."""
-    mark = start[2]
-    return f"{start[1]}{mark}\\" if mark.isdigit() else f"{start[1]}\\{mark}"

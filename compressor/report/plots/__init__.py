@@ -1,0 +1,1 @@
+"""Plots as shapes with coordinates, which the page draws as SVG."""

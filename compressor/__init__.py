@@ -11,6 +11,7 @@ runtime and no framework.
     compressor.run_gate("model.onnx", "small.onnx", compressor.read_policy("gate.yaml")).status
     compressor.export(module, (example,), "model.onnx", dynamic="batch")
     compressor.run_recipe("recipe.yaml", "out")
+    compressor.make_report(["out/run.json"], "report.html", card="card.md")
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _API = {
     "Trainer": ("compressor.training", "Trainer"),
     "Options": ("compressor.passes.selection", "Options"),
     "Scheduling": ("compressor.scheduling", "Scheduling"),
+    "make_report": ("compressor.report.report", "make_report"),
     "run_gate": ("compressor.gate.run", "run_gate"),
     "read_policy": ("compressor.gate.policy", "read_policy"),
     "CompressorError": ("compressor.errors", "CompressorError"),
@@ -54,6 +56,7 @@ __all__ = [
     "export",
     "finetune",
     "inspect",
+    "make_report",
     "read_policy",
     "replay",
     "run_gate",
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from compressor.pipeline import compress, replay
     from compressor.proof import verify_files as verify
     from compressor.recipe.carrying_out import run_recipe
+    from compressor.report.report import make_report
     from compressor.scheduling import Scheduling
     from compressor.sparsifying import sparsify
     from compressor.training import Trainer

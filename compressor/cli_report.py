@@ -29,10 +29,10 @@ def report(
 
     Of a run, give run.json: what lies beside it is read too.
     """
-    from compressor.report.report import report as write
+    from compressor.report.report import make_report
 
     with progress("reading"):
-        made = write(results, output, card=card, title=title, before=before, after=after)
+        made = make_report(results, output, card=card, title=title, before=before, after=after)
     written = [str(path) for path in (output, card) if path is not None]
     OUTCOME.written += written
     sections = [section.title for section in made.sections]

@@ -32,6 +32,7 @@ class Counts(Document):
     macs: Amount
     channels: Amount
     size_bytes: Amount
+    peak_bytes: Amount | None = None
 
 
 class Proof(Document):
@@ -51,7 +52,7 @@ class Round(Document):
 
 
 class LatencyRecord(Document):
-    """Of ``compressor.latency.loop.Outcome``."""
+    """Of ``compressor.latency.loop.Outcome``; ``of`` says whether ratios are of time or of energy."""
 
     goal_ratio: Number
     ratio: Number
@@ -61,6 +62,9 @@ class LatencyRecord(Document):
     noise_floor: Number | None = None
     original_ms: Number
     candidate_ms: Number
+    of: str = "time"
+    original_j: Number | None = None
+    candidate_j: Number | None = None
     rounds: list[Round] = []
 
 

@@ -55,7 +55,7 @@ def report_of(results: Results, title: str | None = None) -> Report:
     return Report(shown(title or _title(results), _LONGEST_TITLE), sections)
 
 
-def report(
+def make_report(
     results: Sequence[PathLike], output: PathLike, *, card: PathLike | None = None, title: str | None = None,
     before: PathLike | None = None, after: PathLike | None = None,
 ) -> Report:  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compressor.errors import CompressorError
-from compressor.report.report import report
+from compressor.report.report import make_report
 from tests.malformed.mutations import json_file
 from tests.report.made_up import EVERY, same
 from tests.report.parsing import Parsed
@@ -29,7 +29,7 @@ def test_a_damaged_result_is_a_page_or_one_line(kind: str, tmp_path: Path) -> No
         path.write_bytes(json_file(seed, rng))
         page.unlink(missing_ok=True)
         try:
-            report([path], page)
+            make_report([path], page)
         except CompressorError:
             refused += 1
         shown = page.read_text(encoding="utf-8") if page.exists() else ""

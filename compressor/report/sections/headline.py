@@ -42,14 +42,20 @@ def _compression(one: Compression, of: str, *, sizes: bool, folded: bool) -> Ite
     if sizes:
         of_cut = f"{of}, as cut" if folded else of
         yield from _sizes(of_cut, (before.params, after.params), (before.size_bytes, after.size_bytes))
+    if before.peak_bytes is not None and after.peak_bytes is not None:
+        peaks = before.peak_bytes, after.peak_bytes
+        yield f"peak memory, computed{of}", *map(size, peaks), ratio_text(peaks[1], peaks[0]), "", ""
     found = one.latency
     if found is not None:
         within = within_text(found.interval)
         how = f"asked for {found.goal_ratio:.3f}" if found.measured else "predicted"
-        yield (
-            f"latency{of}", milliseconds(found.original_ms), milliseconds(found.candidate_ms), f"{found.ratio:.3f}",
-            within, how,
-        )  # fmt: skip
+        times = milliseconds(found.original_ms), milliseconds(found.candidate_ms)
+        if found.of == "time":
+            yield f"latency{of}", *times, f"{found.ratio:.3f}", within, how
+        else:
+            joules = [f"{one:.4g} J" if one is not None else "" for one in (found.original_j, found.candidate_j)]
+            yield f"{found.of} of a run{of}", joules[0], joules[1], f"{found.ratio:.3f}", within, how
+            yield f"latency{of}", *times, ratio_text(found.candidate_ms, found.original_ms), "", ""
     if one.evaluation is not None:
         yield from _evaluation(one.evaluation, of)
 

@@ -34,7 +34,7 @@ def latency(results: Results) -> Section | None:
     ]  # fmt: skip
     if rounds:
         heads = ("candidate", "budget", "predicted", "measured")
-        found.blocks += [Items(["How the latency asked for was met, as shares of the original's:"]),
+        found.blocks += [Items(["How what was asked for was met, as shares of the original's:"]),
                          Table(heads, list(rounds))]  # fmt: skip
     return found
 

@@ -12,7 +12,6 @@ from compressor.report.results import Results
 from compressor.report.section import section
 from compressor.units import count
 
-_HEADS = ("model", "time", "95 % interval", "MACs", "parameters")
 _MOST_CHARTS = 4
 
 
@@ -26,7 +25,12 @@ def pareto(results: Results) -> Section | None:
     blocks: list[Block] = [Items(problems)] if problems else []
     if found:
         names = _figure_names(found)
-        blocks.append(Table((*_HEADS, *names), [_row(one, names) for one in found]))
+        blocks.append(
+            Table(
+                ("model", _measured(found), "95 % interval", "MACs", "parameters", *names),
+                [_row(one, names) for one in found],
+            )
+        )
     if len(found) > 1:
         charts = [_chart(found, name) for name in names[:_MOST_CHARTS]] if names else [_chart(found, None)]
         blocks += [chart for chart in charts if chart is not None]
@@ -51,13 +55,18 @@ def _row(one: Compression, names: list[str]) -> tuple[Cell | str, ...]:
     )  # fmt: skip
 
 
+def _measured(found: list[Compression]) -> str:
+    """What the ratios are of: "time", "energy" or both."""
+    return ", ".join(dict.fromkeys(one.latency.of for one in found if one.latency is not None)) or "time"
+
+
 def _name(one: Compression) -> str:
     return PurePath(one.output).name or "model"
 
 
 def _chart(found: list[Compression], name: str | None) -> Block | None:
-    """Against time where all have one, else against MACs."""
-    timed = all(one.latency is not None for one in found)
+    """Against time or energy where all have the same, else against MACs."""
+    timed = all(one.latency is not None for one in found) and "," not in _measured(found)
     points = [Point(1.0, 1.0, "original", original=True)] if name is None else []
     for one in found:
         y = _share(one.after.params, one.before.params) if name is None else _final(one, "final", name)
@@ -71,8 +80,9 @@ def _chart(found: list[Compression], name: str | None) -> Block | None:
         points += [] if y is None else [Point(1.0, y, "original", original=True)]
     if len(points) < 2:
         return None
-    x_name = "share of the original's time" if timed else "share of the original's MACs"
-    bars = " Bars are 95 % intervals of the time." if any(point.low is not None for point in points) else ""
+    what = _measured(found)
+    x_name = f"share of the original's {what}" if timed else "share of the original's MACs"
+    bars = f" Bars are 95 % intervals of the {what}." if any(point.low is not None for point in points) else ""
     y_name = "share of the parameters" if name is None else name
     return pareto_chart(points, x_name, y_name, f"{y_name} against {x_name}; hollow is the original.{bars}")
 

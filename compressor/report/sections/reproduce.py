@@ -18,7 +18,7 @@ _RECIPE = (
     "Save this as recipe.yaml where its paths lead to the files, with recipe.lock beside it; --locked refuses a run"
     " that differs from the one that is told of here."
 )
-_TARGETS = ("params", "macs", "channels", "latency")
+_TARGETS = ("params", "macs", "channels", "size", "memory", "latency", "energy")
 _MODES = {"--mode": "kind", "--streams": "streams", "--rate": "rate"}
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compressor.report.plots.distribution import distribution_chart
@@ -16,6 +16,7 @@ from compressor.report.plots.scale import Scale
 FINITE = st.floats(-1e300, 1e300, allow_subnormal=True)
 
 
+@settings(deadline=None)  # of a busy machine
 @given(st.lists(FINITE, min_size=1, max_size=8))
 def test_a_scale_holds_all_values_and_has_ticks(values: list[float]) -> None:
     scale = Scale.around(values, 10.0, 110.0)

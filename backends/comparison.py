@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compressor.backends.drift import drift, drift_warning
+from compressor.backends.energy_comparison import EnergyComparison, compare_energy
 from compressor.backends.load import Conditions
 from compressor.backends.modes import LATENCY, Mode
 from compressor.backends.sampling import ProcessSamples
@@ -84,6 +85,7 @@ class Comparison:
         conditions: what else happened on the machine meanwhile.
         drift: relative change of all run times from the first block to the last, None if none is certain.
         seed: of the resampling.
+        energy: of a run, where meters were read; else None, and ``energy_missing`` says why if it was asked for.
     """
 
     baseline: str
@@ -106,6 +108,8 @@ class Comparison:
     conditions: Conditions
     drift: float | None
     seed: int
+    energy: EnergyComparison | None = None
+    energy_missing: str | None = None
 
     @property
     def noise_floor(self) -> float:
@@ -146,6 +150,8 @@ class Comparison:
             "conditions": self.conditions.to_json(),
             "warnings": list(self.warnings),
             "fingerprint": self.fingerprint,
+            "energy": None if self.energy is None else self.energy.to_json(samples=samples),
+            "energy_missing": self.energy_missing,
         }
         return {**result, "samples_ns": self.samples_ns} if samples else result
 
@@ -168,7 +174,7 @@ def summarize(
     ratios = {label: ratio_of_medians(medians[baseline], medians[label], seed=seed) for label in others}
     rows, columns = medians[baseline].shape
     conditions = Conditions.total(Conditions(**process.conditions) for process in collected)
-    trend = drift(medians)
+    trend, energy = drift(medians), compare_energy(collected, baseline, AGAIN, others, seed=seed)
     disturbances = conditions.disturbances()
     drifting = drift_warning(trend, disturbed=bool(disturbances))
     found = [*disturbances, *drifting, *_warnings(collected, noise, rows, columns, mode)]
@@ -195,6 +201,7 @@ def summarize(
         conditions=conditions,
         drift=trend,
         seed=seed,
+        energy=energy,
     )
 
 

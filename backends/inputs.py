@@ -51,7 +51,7 @@ def random_feeds(
     Raises:
         UsageError: a size below 1, or a name in ``dims`` or ``bounds`` that no input has.
     """
-    sizes = _symbol_sizes(specs, dims or {}, batch)
+    sizes = symbol_sizes(specs, dims or {}, batch)
     bounds = bounds or {}
     unknown = sorted(bounds.keys() - {spec.name for spec in specs})
     if unknown:
@@ -71,8 +71,8 @@ def _key(spec: InputSpec, axis: int) -> str:
     return dim if isinstance(dim, str) else f"{spec.name}:{axis}"
 
 
-def _symbol_sizes(specs: Sequence[InputSpec], dims: Mapping[str, int], batch: int | None) -> dict[str, int]:
-    """A size for every dimension, by ``_key``."""
+def symbol_sizes(specs: Sequence[InputSpec], dims: Mapping[str, int], batch: int | None) -> dict[str, int]:
+    """A size for every dimension of the inputs, by its symbol, else by "input:axis"; arguments as ``random_feeds``."""
     bad = {name: size for name, size in {**dims, "batch": 1 if batch is None else batch}.items() if size < 1}
     if bad:
         raise UsageError(f"dimensions must be at least 1: {bad}")

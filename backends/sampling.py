@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from compressor.backends.base import Array, Session
+from compressor.backends.energy import Gauge
 from compressor.backends.load import Conditions, CpuUse
 from compressor.backends.modes import LATENCY, Mode
 from compressor.backends.paced import latencies_ns
@@ -72,6 +73,8 @@ class ProcessSamples:
         parts_ns: of a cold start, by model: nanoseconds of loading and of the first run.
         overloaded: models that did not keep up with the pace.
         conditions: what else happened on the machine (``load.Conditions``).
+        joules: of a run, by model and block; empty where no meter was read.
+        meters: that were, in words.
     """
 
     runs_ns: dict[str, list[list[int]]] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class ProcessSamples:
     parts_ns: dict[str, dict[str, int]] = field(default_factory=dict)
     overloaded: list[str] = field(default_factory=list)
     conditions: dict[str, float] = field(default_factory=dict)
+    joules: dict[str, list[float]] = field(default_factory=dict)
+    meters: list[str] = field(default_factory=list)
 
     def take_in(self, other: ProcessSamples) -> None:
         """Add the models of another process, as if this one had measured them."""
@@ -104,6 +109,7 @@ def sample(
     *,
     mode: Mode = LATENCY,
     streams: Mapping[str, Sequence[Session]] | None = None,
+    gauge: Gauge | None = None,
 ) -> ProcessSamples:
     """Time every session on the same inputs, interleaved.
 
@@ -113,6 +119,7 @@ def sample(
         sampling: how much.
         mode: what is timed; not "cold-start", which needs processes of its own.
         streams: by label, all sessions that work at once, the one in ``sessions`` first; None where it works alone.
+        gauge: of energy, read before and after every turn of the mode "latency"; turns are made as long as it needs.
 
     Raises:
         BackendError: a model does not run.
@@ -123,12 +130,15 @@ def sample(
         threads={name: session.threads for name, session in sessions.items()},
         timed={name: mode.timed(session.timed) for name, session in sessions.items()},
     )
+    turn_s = sampling.min_time_s / sampling.blocks
+    if gauge is not None:
+        turn_s, result.meters = max(turn_s, gauge.least_turn_s), [f"{m.name} ({m.covers})" for m in gauge.meters]
     groups = {name: (streams or {}).get(name, [session]) for name, session in sessions.items()}
     turns = {}
     for name, session in sessions.items():
         settle(session)
         run_ns, result.warmup_runs[name], stable = warm_up(session, feeds)
-        turns[name] = _Turn(groups[name], feeds, mode, run_ns, sampling.min_time_s / sampling.blocks)
+        turns[name] = _Turn(groups[name], feeds, mode, run_ns, turn_s, gauge)
         if not stable:
             result.unstable.append(name)
     rng = np.random.default_rng(sampling.seed)
@@ -141,20 +151,29 @@ def sample(
             settle(sessions[name])
             result.runs_ns[name].append(turns[name].take())
     result.overloaded = [name for name, turn in turns.items() if 2 * turn.overloaded > len(result.runs_ns[name])]
+    if gauge is not None:
+        result.joules = {name: turn.joules for name, turn in turns.items()}
     result.conditions = Conditions.between(before, CpuUse.now()).to_json()
     return result
 
 
 @dataclass
 class _Turn:
-    """What a model does when it is its turn; ``overloaded`` counts turns in which requests piled up."""
+    """What a model does when it is its turn.
+
+    Attributes:
+        overloaded: turns in which requests piled up.
+        joules: of a run in each turn, lead-in runs included.
+    """
 
     streams: Sequence[Session]
     feeds: Mapping[str, Array]
     mode: Mode
     run_ns: float
     turn_s: float
+    gauge: Gauge | None = None
     overloaded: int = 0
+    joules: list[float] = field(default_factory=list)
 
     def take(self) -> list[int]:
         """Nanoseconds, as many as the mode gives."""
@@ -166,8 +185,11 @@ class _Turn:
             return times
         runs = max(1, round(self.turn_s * 1e9 / self.run_ns))
         lead_in = _LEAD_IN_RUNS if _LEAD_IN_RUNS * self.run_ns <= _LEAD_IN_NS else 1
-        # The first finds cold caches and sleeping threads.
-        return self.streams[0].time_ns(self.feeds, lead_in + runs)[lead_in:]
+        before = None if self.gauge is None else self.gauge.now()
+        times = self.streams[0].time_ns(self.feeds, lead_in + runs)
+        if self.gauge is not None and before is not None:
+            self.joules.append(self.gauge.joules_since(before) / len(times))
+        return times[lead_in:]  # the first finds cold caches and sleeping threads
 
 
 def warm_up(session: Session, feeds: Mapping[str, Array]) -> tuple[float, int, bool]:

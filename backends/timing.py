@@ -10,14 +10,18 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compressor.backends import energy as energies
 from compressor.backends import feed_files
 from compressor.backends.base import Array, ModelSource, Session, get_backend, model_path, require_usable, thread_count
 from compressor.backends.comparison import AGAIN, Comparison, summarize
+from compressor.backends.energy import Gauge
+from compressor.backends.energy_comparison import TOO_SHORT
 from compressor.backends.fingerprint import configuration_warnings, fingerprint
 from compressor.backends.load import Conditions, CpuUse
 from compressor.backends.modes import LATENCY, Mode
@@ -41,6 +45,7 @@ def compare(
     max_time_s: float = 60.0,
     seed: int = 0,
     mode: Mode = LATENCY,
+    energy: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Time models on the same inputs in several fresh processes.
@@ -57,6 +62,7 @@ def compare(
         max_time_s: wall time for all blocks in total; opening and warming up come on top.
         seed: of the order of turns and of the resampling.
         mode: what is timed.
+        energy: read the device's meters as well, if there are any; ``Comparison.energy_missing`` says why not.
         progress: called with (processes done, processes).
 
     Raises:
@@ -71,7 +77,9 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
         feed_files.save(feeds, Path(folder))
         paths = _files(models, Path(folder))
+        gauge, missing = _gauge(backend, mode) if energy else (None, None)
         job = {"backend": backend, "threads": thread_count(threads), "models": _with_again(paths), "feeds": folder}
+        root = None if gauge is None else str(energies.ROOT)
         for number in range(processes):
             if mode.kind == "cold-start":
                 if number and time.monotonic() > deadline:
@@ -79,11 +87,27 @@ def compare(
                 collected.append(_cold_round(job, mode, seed + number))
             else:
                 sampling = {**base.to_json(), "seed": seed + number}
-                collected.append(run_worker({**job, "mode": mode.to_json(), "sampling": sampling}))
+                collected.append(run_worker({**job, "mode": mode.to_json(), "sampling": sampling, "energy": root}))
             if progress is not None:
                 progress(number + 1, processes)
     runtime = {"backend": backend, "version": str(available.version), "device": available.device}
-    return _summary(collected, runtime, seed, mode, feeds)
+    return _with_reason(_summary(collected, runtime, seed, mode, feeds), gauge, missing)
+
+
+def _with_reason(found: Comparison, gauge: Gauge | None, missing: str | None) -> Comparison:
+    """Why there is no energy, where it was asked for."""
+    still = TOO_SHORT if gauge is not None and found.energy is None else None
+    return replace(found, energy_missing=missing or still)
+
+
+def _gauge(backend: str, mode: Mode) -> tuple[Gauge | None, str | None]:
+    """What counts a backend's energy, or why nothing does."""
+    if mode.kind != "latency":
+        return None, f"energy is told of the mode latency only, not of {mode.kind}"
+    try:
+        return energies.gauge_for(backend), None
+    except BackendError as error:
+        return None, str(error)
 
 
 def _cold_round(job: Mapping[str, Any], mode: Mode, seed: int) -> ProcessSamples:
@@ -109,6 +133,7 @@ def compare_here(
     min_time_s: float = 1.0,
     max_time_s: float = 30.0,
     seed: int = 0,
+    energy: bool = False,
 ) -> Comparison:
     """As ``compare``, in this process only: quicker, and blind to what differs between processes.
 
@@ -120,13 +145,15 @@ def compare_here(
         min_time_s: measured time that each model should get.
         max_time_s: wall time after which no further block starts.
         seed: of the order of turns and of the resampling.
+        energy: as in ``compare``, of the device that ``backend`` names.
     """
     _check(openers, 1)
+    gauge, missing = _gauge(backend, LATENCY) if energy else (None, None)
     sampling = Sampling(blocks, min_time_s, max_time_s, seed)
     with contextlib.ExitStack() as stack:
         sessions = {label: stack.enter_context(opener()) for label, opener in _with_again(openers).items()}
-        samples = sample(sessions, feeds, sampling)
-    return _summary([samples], {"backend": backend}, seed, LATENCY, feeds)
+        samples = sample(sessions, feeds, sampling, gauge=gauge)
+    return _with_reason(_summary([samples], {"backend": backend}, seed, LATENCY, feeds), gauge, missing)
 
 
 def _check(models: Mapping[str, Any], processes: int) -> None:

@@ -1,7 +1,8 @@
 """One measuring process: reads a job as JSON from stdin, writes raw samples as JSON to stdout.
 
 Job: {"backend": name, "threads": int or null, "models": {label: path}, "feeds": path of a folder written by
-``feed_files.save``, "sampling": fields of Sampling, "mode": fields of Mode}.
+``feed_files.save``, "sampling": fields of Sampling, "mode": fields of Mode, "energy": root of the file system where
+energy is measured, else null or absent}.
 Answer: {"samples": fields of ProcessSamples} or {"error": {"kind", "what", "where", "fix"}}.
 Run as ``python -m compressor.backends.worker``. Nothing is unpickled.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from compressor.backends.base import Session, get_backend
+from compressor.backends.energy import gauge_for
 from compressor.backends.feed_files import load
 from compressor.backends.modes import Mode
 from compressor.backends.sampling import ProcessSamples, Sampling, sample
@@ -30,6 +32,8 @@ def measure(job: dict[str, Any]) -> ProcessSamples:
     backend = get_backend(job["backend"])
     feeds, mode = load(Path(job["feeds"])), Mode(**job["mode"])
     sampling, labels = Sampling(**job["sampling"]), list(job["models"])
+    root = job.get("energy")
+    gauge = None if root is None else gauge_for(job["backend"], Path(root))
     # Opened in random order, too: what comes later lies elsewhere in memory.
     order = [labels[index] for index in np.random.default_rng([sampling.seed, 1]).permutation(len(labels))]
     with contextlib.ExitStack() as stack:
@@ -41,7 +45,7 @@ def measure(job: dict[str, Any]) -> ProcessSamples:
             for label in order
         }
         sessions = {label: streams[label][0] for label in labels}
-        return sample(sessions, feeds, sampling, mode=mode, streams=streams)
+        return sample(sessions, feeds, sampling, mode=mode, streams=streams, gauge=gauge)
 
 
 def answer_one_job(work: Callable[[dict[str, Any]], ProcessSamples]) -> int:

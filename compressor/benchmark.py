@@ -42,7 +42,8 @@ def bench(
         threads: threads per operator; None takes every CPU this process may use.
         batch, dims: sizes of symbolic dimensions.
         processes: fresh processes to measure in; by default 5, and 12 for cold starts.
-        min_time_s, max_time_s, seed, mode, progress: as ``compressor.backends.timing.compare``.
+        min_time_s, max_time_s, seed, mode, progress: as ``compressor.backends.timing.compare``. Energy is measured with
+            the times where a meter tells it.
 
     Raises:
         UsageError: no model is given, or one is given twice under one name.
@@ -55,7 +56,7 @@ def bench(
     count = processes if processes is not None else COLD_STARTS if mode.kind == "cold-start" else PROCESSES
     return compare(
         labels, feeds, backend=backend, threads=threads, processes=count, min_time_s=min_time_s,
-        max_time_s=max_time_s, seed=seed, mode=mode, progress=progress,
+        max_time_s=max_time_s, seed=seed, mode=mode, energy=True, progress=progress,
     )  # fmt: skip
 
 

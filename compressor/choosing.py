@@ -11,6 +11,7 @@ import numpy as np
 import compressor
 from compressor.data_statistics import DataStatistics
 from compressor.loaded import Loaded
+from compressor.memory_goal import MemoryGoal
 from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions
 from compressor.passes.carried_scores import scores_without
@@ -65,6 +66,7 @@ class ByCriterion:
         statistics: of the data, for criteria that look at some.
         shares: cumulative, of the original; the last is the target's.
         schedule: name and settings of what gave them, for the plan; empty for all at once.
+        memory: at which sizes the peak of memory counts; None where it does not.
     """
 
     target: Target
@@ -74,6 +76,7 @@ class ByCriterion:
     statistics: DataStatistics | None
     shares: Sequence[float]
     schedule: Mapping[str, Any] = field(default_factory=dict)
+    memory: MemoryGoal | None = None
 
     @property
     def made_with(self) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class ByCriterion:
             "scope": options.scope, "floor": options.floor, "round_to": options.round_to,
             "allow_width": options.allow_width, "align_groups": options.align_groups, "combine": options.combine,
             "normalise": options.normalise, **self.schedule, "seed": self.seed, "compressor": compressor.__version__,
+            **(self.memory.made_with if self.memory is not None else {}),
         }  # fmt: skip
 
     def _options(self) -> Options:
@@ -96,7 +100,9 @@ class ByCriterion:
         options, last = self._options(), number == len(self.shares)
         orders = best_orders(current.analysis, gone) if options.align_groups else {}
         analysis = aligned(current.analysis, orders)
-        cost = CostModel(analysis) if orders else current.cost
+        cost = current.cost
+        if orders or self.memory is not None:
+            cost = CostModel(analysis, None if self.memory is None else self.memory.sizes(analysis.graph))
         before = atoms_of_cuts(gone, analysis)
         scores = scores_without(
             analysis, before, CRITERIA.get(self.criterion), seed=self.seed, statistics=self.statistics,

@@ -40,13 +40,14 @@ def bench(
     samples: Annotated[bool, typer.Option("--samples", help="Put every raw time into the JSON.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Time models in turns on the same random inputs: ratios with intervals, noise floor, verdicts."""
+    """Time models in turns on the same random inputs: ratios, intervals, noise floor, verdicts; energy, where told."""
     if not 0 < seconds <= 3600:
         raise UsageError(f"--seconds {seconds:g} is not between 0 and 3600", fix="Give for example --seconds 2.")
     dims = named_sizes(dim)
     from compressor.atomic import write_bytes
     from compressor.backends.modes import Mode
     from compressor.benchmark import bench as measure
+    from compressor.cli_energy import energy_tables
     from compressor.cli_tables import comparison_tables
 
     kind: Any = mode or ("latency" if rate is None else "paced")
@@ -65,4 +66,4 @@ def bench(
     if as_json:
         emit_json(result.to_json(samples=samples))
     else:
-        emit(*comparison_tables(result))
+        emit(*comparison_tables(result), *energy_tables(result))

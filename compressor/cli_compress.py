@@ -29,8 +29,17 @@ def compress(
     channels: Annotated[
         float | None, typer.Option("--channels", metavar="R", help="Share of the channels to keep.")
     ] = None,
+    size: Annotated[
+        float | None,
+        typer.Option("--size", metavar="R", help="Share of the weights' bytes to keep; also beside a latency."),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option("--memory", metavar="R", help="Of the peak of weights and live tensors; also beside a latency."),
+    ] = None,
     latency: latencies.LatencyOption = None,
     latency_ms: latencies.MillisecondsOption = None,
+    energy: latencies.EnergyOption = None,
     pareto: latencies.ParetoOption = None,
     backend: latencies.BackendOption = None,
     threads: latencies.ThreadsOption = None,
@@ -124,11 +133,15 @@ def compress(
     as_json: JsonFlag = False,
 ) -> None:
     """Remove the least important channels until the target is met, prove the result, recover or train it, write it."""
+    setting = latencies.setting_of(backend, threads, batch, dim)
     goal = latencies.latency_goal(
-        latency, latency_ms, latencies.setting_of(backend, threads, batch, dim), latency_table, table_minutes,
-        pareto=pareto is not None,
+        latency, latency_ms, energy, setting, latency_table, table_minutes, pareto=pareto is not None,
+        memory=memory is not None,
     )  # fmt: skip
-    targets = {"params": params, "macs": macs, "channels": channels, "latency": goal}
+    targets = {
+        "params": params, "macs": macs, "channels": channels, "size": size,
+        "memory": latencies.memory_of(memory, setting), "latency": goal,
+    }  # fmt: skip
     choices = {
         "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
         "round_to": round_to,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -42,7 +42,16 @@ def _fact_rows(found: Checkup) -> Iterator[tuple[str, str]]:
     yield "CPUs", f"{hardware['affinity']} of {hardware['cpus']}" + (f", limited to {limit:g}" if limit else "")
     yield "memory", f"{hardware['memory_bytes'] / 2**30:.1f} GiB"
     yield "system", str(hardware["os"])
+    for meter in found.meters:
+        yield "energy", meter_line(meter)
     yield "fingerprint", str(hardware["digest"])[:19]
+
+
+def meter_line(meter: Mapping[str, Any]) -> str:
+    """What a meter covers, or why it cannot be read and what to do about it."""
+    if meter["reason"] is None:
+        return f"{meter['name']}: {meter['covers']}"
+    return f"{meter['name']} not readable: {meter['reason']}" + (f". {meter['fix']}" if meter["fix"] else "")
 
 
 def _versions(libraries: dict[str, str | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -14,6 +15,7 @@ from compressor.errors import UsageError
 if TYPE_CHECKING:
     from compressor.latency.goal import LatencyGoal
     from compressor.latency.setting import Setting
+    from compressor.memory_goal import MemoryGoal
 
 LatencyOption: TypeAlias = Annotated[
     float | None,
@@ -21,6 +23,10 @@ LatencyOption: TypeAlias = Annotated[
 ]
 MillisecondsOption: TypeAlias = Annotated[
     float | None, typer.Option("--latency-ms", metavar="MS", help="Latency to come to, in milliseconds.")
+]
+EnergyOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--energy", metavar="R", help="Share of the original's energy to come to, where a meter tells it."),
 ]
 ParetoOption: TypeAlias = Annotated[
     str | None,
@@ -36,7 +42,8 @@ ThreadsOption: TypeAlias = Annotated[
     int | None, typer.Option("--threads", min=1, help="Of a latency, per operator.", show_default="1")
 ]
 BatchOption: TypeAlias = Annotated[
-    int | None, typer.Option("--batch", min=1, help="Of a latency: a symbolic leading dimension.", show_default="1")
+    int | None,
+    typer.Option("--batch", min=1, help="Of a latency or memory: a symbolic leading dimension.", show_default="1"),
 ]
 TableOption: TypeAlias = Annotated[
     Path | None,
@@ -58,9 +65,13 @@ def setting_of(backend: str | None, threads: int | None, batch: int | None, dim:
 
 
 def latency_goal(
-    ratio: float | None, ms: float | None, setting: Setting, table: Path | None, minutes: float | None, *, pareto: bool
-) -> LatencyGoal | None:
-    """What the options ask for; None where they ask for no latency.
+    ratio: float | None, ms: float | None, energy: float | None, setting: Setting, table: Path | None,
+    minutes: float | None, *, pareto: bool, memory: bool,
+) -> LatencyGoal | None:  # fmt: skip
+    """What the options ask for; None where they ask for no latency and no energy.
+
+    Args:
+        memory: whether a peak of memory is asked for, which has sizes of inputs too.
 
     Raises:
         UsageError: they do not fit together.
@@ -68,16 +79,28 @@ def latency_goal(
     from compressor.latency.goal import LatencyGoal
     from compressor.latency.setting import Setting
 
-    if ratio is None and ms is None and not pareto:
-        if setting != Setting() or table is not None or minutes is not None:
+    if ratio is None and ms is None and energy is None and not pareto:
+        other = replace(setting, batch=1, dims={}) if memory else setting
+        if other != Setting() or table is not None or minutes is not None:
             raise UsageError(
                 "options of a latency without one", fix="Give --latency, --latency-ms or --pareto, or leave them out."
             )
         return None
-    if pareto and (ratio is not None or ms is not None):
+    if pareto and (ratio, ms, energy) != (None, None, None):
         raise UsageError("--pareto beside another latency", fix="Give the one or the other.")
     more: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
+    if energy is not None:
+        if ratio is not None or ms is not None:
+            raise UsageError("--energy beside a latency", fix="Give one of --latency, --latency-ms and --energy.")
+        return LatencyGoal(energy, None, setting, table, **more, of="energy")
     return LatencyGoal(0.5 if pareto else ratio, ms, setting, table, **more)
+
+
+def memory_of(share: float | None, setting: Setting) -> MemoryGoal | None:
+    """What ``--memory`` asks for, at the sizes of inputs given."""
+    from compressor.memory_goal import MemoryGoal
+
+    return None if share is None else MemoryGoal(share, setting.batch, setting.dims)
 
 
 def ratios(text: str) -> list[float]:

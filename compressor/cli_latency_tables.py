@@ -28,13 +28,22 @@ def latency_lines(found: Mapping[str, Any]) -> list[RenderableType]:
     if not found["measured"]:
         lines.append(f"latency: {found['ratio']:.3f} of the original's as predicted ({times}); not measured here")
         return [line(text) for text in lines]
+    if found["of"] == "energy":
+        times = f"{found['original_j']:.4g} J -> {found['candidate_j']:.4g} J, {times}"
     interval = found["interval"]
     within = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    name, rounds = "energy" if found["of"] == "energy" else "latency", len(found["rounds"])
     lines.append(
-        f"latency: {found['ratio']:.3f}{within} of the original's, asked for {found['goal_ratio']:.3f}; {times}; noise"
-        f" {found['noise_floor']:.1%}; {len(found['rounds'])} candidates built and measured"
+        f"{name}: {found['ratio']:.3f}{within} of the original's, asked for {found['goal_ratio']:.3f}; {times}; noise"
+        f" {found['noise_floor']:.1%}; {rounds} candidates built and measured"
     )
+    lines += budget_lines(found["budgets"])
     return [line(text) for text in lines]
+
+
+def budget_lines(budgets: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What was asked of size and memory beside the latency, and what came of it."""
+    return [f"{name}: {found['reached']:.3f}, at most {found['asked']:.3f} asked" for name, found in budgets.items()]
 
 
 def table_lines(made: MadeTable) -> list[RenderableType]:

@@ -41,9 +41,13 @@ def compression_tables(result: Compression) -> list[RenderableType]:
             ("channels", count, result.before.channels, result.after.channels),
             ("parameters", count, result.before.params, result.after.params),
             ("MACs per sample", count, result.before.macs, result.after.macs),
+            ("weights", size, result.before.weight_bytes, result.after.weight_bytes),
             ("file", size, result.before.size_bytes, result.after.size_bytes),
         )
     ]
+    if result.before.peak_bytes and result.after.peak_bytes:
+        before, after = result.before.peak_bytes, result.after.peak_bytes
+        rows.append(("peak of memory, computed", size(before), size(after), f"{after / before:.3f}"))
     made = result.made_with
     title = f"{result.model}: {made.get('metric')} {made.get('keep')}, {made.get('criterion')}, {made.get('scope')}"
     times = ", ".join(f"{stage} {seconds(spent)}" for stage, spent in result.seconds.items())

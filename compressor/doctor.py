@@ -10,12 +10,13 @@ from typing import Any
 
 import compressor
 from compressor.backends.base import BACKENDS, Availability, get_backend
+from compressor.backends.energy import meters
 from compressor.backends.fingerprint import configuration_warnings, fingerprint, load_warnings
 
 DEFAULT_BACKEND = "onnxruntime-cpu"
 LIBRARIES = (
-    "jinja2", "ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", "protobuf", "pydantic", "rich", "scipy",
-    "typer",
+    "jinja2", "ml-dtypes", "numpy", "onnx", "onnx-graphsurgeon", "onnxruntime", "platformdirs", "protobuf", "pydantic",
+    "pyyaml", "rich", "scipy", "typer",
 )  # fmt: skip
 # Packages that bring the module onnxruntime with other providers, in place of the package of that name.
 ONNX_RUNTIMES = ("onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-openvino")
@@ -31,6 +32,7 @@ class Checkup:
         torch_extra: the same for what training and exporting from PyTorch need.
         backends: by name.
         hardware: the fingerprint that measurements are filed under.
+        meters: of energy: name, what each covers, and why it cannot be read, if so.
         warnings: what would spoil a measurement now, in plain words.
     """
 
@@ -41,6 +43,7 @@ class Checkup:
     torch_extra: dict[str, str | None]
     backends: dict[str, Availability]
     hardware: dict[str, Any]
+    meters: list[dict[str, Any]]
     warnings: list[str]
 
     @property
@@ -74,6 +77,7 @@ def examine() -> Checkup:
         torch_extra={name: _version(name) for name in (line.partition(">")[0] for line in TORCH_EXTRA)},
         backends={name: get_backend(name).probe() for name in BACKENDS.names()},
         hardware=fingerprint().to_json(),
+        meters=[meter.to_json() for meter in meters()],
         warnings=[*configuration_warnings(threads=1), *load_warnings(), *_overwritten(runtimes)],
     )
 

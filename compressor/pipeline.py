@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +12,24 @@ from compressor.auto_schedule import decide
 from compressor.backends.fingerprint import fingerprint
 from compressor.choosing import ByCriterion, ByPlan, Chooser
 from compressor.data_use import data_of, recovering, statistics
-from compressor.errors import UsageError
 from compressor.finetuning import Finetuning
 from compressor.job import Job, as_finetuning
 from compressor.latency.choosing import ByLatency
 from compressor.latency.goal import LatencyGoal
 from compressor.latency.loop import NotFasterError
-from compressor.latency.original import ratio_to_reach
 from compressor.loaded import Loaded, load_model, total_bytes
+from compressor.memory_goal import MemoryGoal
 from compressor.model_io import read, write
-from compressor.passes.cost import NO_ATOMS, CostModel
+from compressor.passes.cost import NO_ATOMS, Cost, CostModel
 from compressor.passes.plan import Plan, PlanCounts, atoms_of, read_plan
 from compressor.passes.scores import CRITERIA, needs_data
-from compressor.passes.selection import Options, Target
+from compressor.passes.selection import Options
 from compressor.proof import Progress, silent
 from compressor.results import Compression, Counts
 from compressor.scheduling import AUTO, Scheduling, as_scheduling
 from compressor.step_record import training_of_all
 from compressor.steps import carry_out_steps
+from compressor.target_choice import memory_goal, targets_of
 from compressor.targets import PathLike, check_paths, spare
 from compressor.training.torchrun import leads
 from compressor.user_evaluation import Evaluate
@@ -45,6 +45,8 @@ def compress(
     channels: float | None = None,
     params: float | None = None,
     macs: float | None = None,
+    size: float | None = None,
+    memory: float | MemoryGoal | None = None,
     latency: float | LatencyGoal | None = None,
     criterion: str = "l1",
     options: Options | None = None,
@@ -67,9 +69,12 @@ def compress(
     Args:
         model: path of an ONNX file; it is never changed.
         output: path of the result, written whole or not at all.
-        channels, params, macs, latency: exactly one: the share to keep, between 0 and 1. A latency is measured, by
-            default on ONNX Runtime's CPU kernels with one thread; a ``LatencyGoal`` names milliseconds, runtime and
-            sizes of inputs. What is not measurably faster is not written: the original is, and the result says so.
+        channels, params, macs, size, memory, latency: exactly one, or a latency with size, memory or both, which are
+            not exceeded then: the share to keep, between 0 and 1. ``size`` counts the weights' bytes; ``memory`` the
+            peak of weights and live tensors, at batch 1 or the sizes that a ``MemoryGoal`` names. A latency is
+            measured, by default on ONNX Runtime's CPU kernels with one thread; a ``LatencyGoal`` names milliseconds,
+            or energy instead of time, runtime and sizes of inputs. What is not measurably faster is not written: the
+            original is, and the result says so.
         criterion: a registered criterion: "l1", "obs" and so on; `compressor compress --help` lists them.
         options: scope, rounding and whether widths may be cut.
         schedule: in how many cuts, with recovery or training after each: "one-shot", "geometric", "hybrid" and so on,
@@ -93,7 +98,11 @@ def compress(
         CompressorError: one of its subclasses, with what was wrong and what to do.
     """
     goal = LatencyGoal(latency) if isinstance(latency, float | int) else latency
-    target = _target(channels, params, macs, goal, Path(model))
+    peak = memory_goal(memory, goal)
+    shares = {"channels": channels, "params": params, "macs": macs, "size": size, "memory": None}
+    if peak is not None:
+        shares["memory"] = peak.keep
+    target, budgets = targets_of(shares, goal, Path(model))
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
     asked = as_scheduling(schedule, steps)
     wish = asked.patient(as_finetuning(finetune))
@@ -111,9 +120,9 @@ def compress(
         loaded = load_model(model, keep_dropout=keep_dropout or finetune is not None)
         spare(loaded.files, output, plan_path)
     progress("analyse", 1, 1)
-    chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,))
+    chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,), memory=peak)
     if goal is not None:
-        chooser = ByLatency(**vars(chooser), goal=goal, tell=progress)
+        chooser = ByLatency(**vars(chooser), goal=goal, budgets=budgets, tell=progress)
     decision = decide(asked, loaded, chooser, job)
     chosen = decision.schedule
     chooser = replace(chooser, shares=chosen.shares(1 - target.keep), schedule=chosen.for_plan())
@@ -163,8 +172,8 @@ def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] 
         output=str(job.output),
         plan=None if job.plan_path is None else str(job.plan_path),
         made_with=dict(plan.made_with),
-        before=Counts(**vars(before), size_bytes=total_bytes(loaded.files)),
-        after=Counts(**vars(after), size_bytes=total_bytes(written)),
+        before=_counts(before, plan.before, loaded.files),
+        after=_counts(after, plan.after, written),
         spaces_cut=len(plan.cuts),
         spaces=len(loaded.analysis.spaces),
         verification=None if cut.evidence is None else cut.evidence.to_json(),
@@ -181,13 +190,13 @@ def _carry_out(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str] 
 
 def _original_instead(loaded: Loaded, chooser: Chooser, job: Job, notes: Sequence[str]) -> Compression:
     """The model as it was, written as the result."""
-    counts = PlanCounts(**vars(loaded.cost.cost(NO_ATOMS)))
+    cost = loaded.cost.cost(NO_ATOMS)
+    counts = PlanCounts(**vars(cost))
     plan = Plan(digest=loaded.digest, made_with=dict(chooser.made_with), before=counts, after=counts, cuts=[])
     with job.clock.stage("write"):
         written = write(read(loaded.path), job.output, _plan_file(plan, job.plan_path)) if leads() else []
     job.progress("write", 1, 1)
-    after = Counts(**counts.model_dump(), size_bytes=total_bytes(written))
-    before = Counts(**counts.model_dump(), size_bytes=total_bytes(loaded.files))
+    after, before = _counts(cost, counts, written), _counts(cost, counts, loaded.files)
     return Compression(
         model=str(loaded.path), output=str(job.output), plan=None if job.plan_path is None else str(job.plan_path),
         made_with=dict(plan.made_with), before=before, after=after, spaces_cut=0, spaces=len(loaded.analysis.spaces),
@@ -200,17 +209,6 @@ def _plan_file(plan: Plan, path: PathLike | None) -> dict[Path, bytes]:
     return {} if path is None else {Path(path): plan.to_bytes()}
 
 
-def _target(
-    channels: float | None, params: float | None, macs: float | None, latency: LatencyGoal | None, model: Path
-) -> Target:
-    given = {"channels": channels, "params": params, "macs": macs, "latency": latency}
-    named = [metric for metric, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise UsageError(
-            "give exactly one of --channels, --params, --macs and --latency",
-            fix="For example --macs 0.5 to keep half of the MACs, or --latency 0.5 for half the time.",
-        )
-    if latency is not None:
-        return Target("latency", ratio_to_reach(latency, model))
-    metric = named[0]
-    return Target(metric, given[metric])  # type: ignore[arg-type]
+def _counts(cost: Cost, planned: PlanCounts, files: Iterable[Path]) -> Counts:
+    """With the peak of memory that the plan was made for, if any."""
+    return Counts(**{**vars(cost), "peak_bytes": planned.peak_bytes}, size_bytes=total_bytes(files))

@@ -94,12 +94,20 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Counts:
-    """Sizes of a model."""
+    """Sizes of a model.
+
+    Attributes:
+        size_bytes: of its files.
+        weight_bytes: of its initializers.
+        peak_bytes: of weights and live tensors while it runs, as computed; None where that was not asked for.
+    """
 
     params: int
     macs: int
     channels: int
     size_bytes: int
+    weight_bytes: int
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compressor.choosing import Step
+from compressor.passes.selection import counted
 
 if TYPE_CHECKING:
     from compressor.steps import Carried
@@ -37,11 +38,11 @@ def record_of(
 
 
 def _reached(step: Step, metric: str) -> float | None:
-    """None for a latency that was met when the plan was made, and is not measured again."""
-    if metric == "latency":
+    """None for a latency or energy that was met when the plan was made, and is not measured again."""
+    if metric in ("latency", "energy"):
         return None if step.latency is None else 1 - float(step.latency["ratio"])
-    before, after = (getattr(counts, metric) for counts in (step.before, step.after))
-    return float(1 - after / before)
+    before, after = (counted(counts, metric) for counts in (step.before, step.after))
+    return 1 - after / before
 
 
 def best_validation(training: Mapping[str, Any] | None) -> dict[str, float | None] | None:

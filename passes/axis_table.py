@@ -86,6 +86,11 @@ class AxisTable:
         columns = self._table()
         return np.repeat(np.arange(len(self._axes)), [axis.size for axis in self._axes]), columns
 
+    @property
+    def labels(self) -> int:
+        """Number of label ids of the store."""
+        return len(self._store)
+
     def emptied(self, gone: NDArray[np.bool_]) -> Iterable[Labels]:
         """Axes that would lose every index."""
         for row in np.flatnonzero(self.kept(gone) == 0):

@@ -1,16 +1,20 @@
-"""Parameters and multiply-accumulates of the graph that a removal would give, without building it."""
+"""Parameters, multiply-accumulates and bytes of the graph that a removal would give, without building it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compressor.passes.analysis import Analysis, is_float
+from compressor.errors import UsageError
+from compressor.passes.analysis import Analysis
 from compressor.passes.axis_table import AxisTable
 from compressor.passes.labels import Labels
+from compressor.passes.memory import LiveTensors
+from compressor.passes.weights import Weights
 
 NO_ATOMS: Labels = np.zeros(0, np.int64)
 
@@ -23,11 +27,15 @@ class Cost:
         params: elements of all floating-point initializers.
         macs: multiply-accumulates of one sample (symbolic sizes other than the batch as probed).
         channels: removable atoms that are kept.
+        weight_bytes: of all initializers, by their element types.
+        peak_bytes: of weights and live tensors while it runs; None where no sizes of inputs are given.
     """
 
     params: int
     macs: int
     channels: int
+    weight_bytes: int
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,32 +46,24 @@ class _Term:
 
 
 class CostModel:
-    """Evaluates any removal in well under a millisecond per hundred distinct axes."""
+    """Evaluates any removal in well under a millisecond per hundred distinct axes.
 
-    def __init__(self, analysis: Analysis) -> None:
+    Args:
+        sizes: of the graph's symbolic dimensions, for the peak of memory; None leaves that out.
+    """
+
+    def __init__(self, analysis: Analysis, sizes: Mapping[str, int] | None = None) -> None:
         self._analysis = analysis
         self.table = AxisTable(analysis.state.store)
-        self._params = self._parameter_rows()
+        self.weights = Weights(analysis, self.table)
         self._macs = self._work_terms()
         for axes in analysis.state.tensors.values():  # so that ``protect`` sees activations too
             for labels in axes:
                 self.table.add(labels)
+        self._live = None if sizes is None else LiveTensors(analysis, self.table, sizes)
         self._atoms = (
             np.concatenate([space.atoms for space in analysis.spaces]) if analysis.spaces else np.zeros(0, np.int64)
         )
-
-    def _parameter_rows(self) -> dict[str, list[tuple[int, ...]]]:
-        """Rows of every distinct use of every floating-point initializer."""
-        nodes, probe = self._analysis.nodes, self._analysis.probes[0]
-        found: dict[str, dict[tuple[int, ...], None]] = {}
-        for (node, slot), axes in self._analysis.state.uses.items():
-            tensor = nodes[node].inputs[slot]
-            if is_float(probe, tensor.name):
-                uses = found.setdefault(tensor.name, {})
-                if tensor.name in self._analysis.state.whole:
-                    uses[tuple(-1 - labels.size for labels in axes)] = None
-                uses[tuple(self.table.add(labels) for labels in axes)] = None
-        return {name: list(uses) for name, uses in found.items()}
 
     def _work_terms(self) -> list[_Term]:
         batch = batch_size(self._analysis)
@@ -74,15 +74,6 @@ class CostModel:
 
     def _elements(self, rows: tuple[int, ...], kept: NDArray[np.int64]) -> int:
         return math.prod(self.table.length(row, kept) for row in rows)
-
-    def _params_by_owner(self, gone: NDArray[np.bool_], kept: NDArray[np.int64]) -> dict[str, int]:
-        """Uses of one initializer that keep the same indices share it, as the rewrite has them do."""
-        marks = self.table.marks(gone)
-        counts: dict[str, int] = {}
-        for owner, uses in self._params.items():
-            slices = {tuple(int(marks[row]) if row >= 0 else 0 for row in rows): rows for rows in uses}
-            counts[owner] = sum(self._elements(rows, kept) for rows in slices.values())
-        return counts
 
     def _macs_of(self, terms: list[_Term], kept: NDArray[np.int64]) -> int:
         return round(sum(term.constant * self._elements(term.rows, kept) for term in terms))
@@ -97,11 +88,27 @@ class CostModel:
         """Counts after removing ``atoms``."""
         gone = self.gone(atoms)
         kept = self.table.kept(gone)
+        elements = self.weights.elements(gone, kept)
+        weight_bytes, peak_bytes = self.weights.size_bytes(elements), None
+        if self._live is not None:
+            peak_bytes = weight_bytes + round(float(self._live.peak_bytes(kept.astype(np.float64)[None])[0]))
         return Cost(
-            sum(self._params_by_owner(gone, kept).values()),
+            sum(self.weights.floats(elements).values()),
             self._macs_of(self._macs, kept),
             int(self._atoms.size - np.isin(self._atoms, atoms).sum()),
+            weight_bytes,
+            peak_bytes,
         )
+
+    def peak_bytes_at(self, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Float64 [candidates]: peak of memory for ``lengths`` [candidates, rows]; see ``memory``.
+
+        Raises:
+            UsageError: the model was made without sizes.
+        """
+        if self._live is None:
+            raise UsageError("the peak of memory depends on the sizes of the inputs", fix="Give them to CostModel.")
+        return self.weights.bytes_at(lengths) + self._live.peak_bytes(lengths)
 
     def by_owner(self, atoms: Labels) -> tuple[dict[str, int], dict[str, int]]:
         """Parameters by initializer and MACs by node after removing ``atoms``."""
@@ -110,7 +117,7 @@ class CostModel:
         macs: dict[str, int] = {}
         for term in self._macs:
             macs[term.owner] = macs.get(term.owner, 0) + self._macs_of([term], kept)
-        return self._params_by_owner(gone, kept), macs
+        return self.weights.floats(self.weights.elements(gone, kept)), macs
 
     def protect(self, atoms: Labels, already: Labels = NO_ATOMS) -> Labels:
         """``atoms`` less those that must stay so that no axis of any tensor is emptied.

@@ -46,13 +46,15 @@ class SpaceCut(BaseModel):
 
 
 class PlanCounts(BaseModel):
-    """Counts the plan was made with."""
+    """Counts the plan was made with; see ``Cost``. Older plans lack the bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     params: int = Field(ge=0)
     macs: int = Field(ge=0)
     channels: int = Field(ge=0)
+    weight_bytes: int | None = Field(default=None, ge=0)
+    peak_bytes: int | None = Field(default=None, ge=0)
 
 
 class PlanStep(BaseModel):

@@ -7,8 +7,9 @@ by bisection on the exact cost, to within one channel's worth.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,12 @@ from compressor.passes.labels import Labels
 from compressor.passes.slices import Combine, Scores
 from compressor.passes.spaces import Space
 
-Metric: TypeAlias = Literal["channels", "params", "macs", "latency"]
-"""What a target counts; "latency" is met by measuring, in the pipeline."""
+Metric: TypeAlias = Literal["channels", "params", "macs", "size", "memory", "latency", "energy"]
+"""What a target counts; latency and energy are met by measuring, in the pipeline."""
+COUNTED: Mapping[str, str] = {
+    "channels": "channels", "params": "params", "macs": "macs", "size": "weight_bytes", "memory": "peak_bytes",
+}  # fmt: skip
+"""Where a ``Cost`` (or a plan's counts) has what a metric counts."""
 Scope: TypeAlias = Literal["per-space", "global", "global-floor"]
 
 
@@ -40,6 +45,18 @@ class Target:
                 f"--{self.metric} {self.keep:g} is not between 0 and 1",
                 fix="Give the share to keep, for example 0.5 for half.",
             )
+
+
+def counted(counts: Any, metric: str) -> float:
+    """What ``metric`` counts of a ``Cost``, or of a plan's counts.
+
+    Raises:
+        UsageError: it is met by measuring, or was not counted.
+    """
+    found = getattr(counts, COUNTED[metric]) if metric in COUNTED else None
+    if found is None:
+        raise UsageError(f"{metric} is not counted here", fix=f"Counted: {', '.join(COUNTED)}; memory needs sizes.")
+    return float(found)
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,7 @@ def select(
         )
     order = _Order(spaces, scores, options, gone)
     before = model.cost(np.zeros(0, np.int64))
-    goal = target.keep * getattr(before, target.metric)
+    goal = target.keep * counted(before, target.metric)
     if target.metric == "channels":  # of the spaces that may be cut
         cuttable = sum(space.size for space in spaces)
         goal = before.channels - cuttable + cuttable * target.keep
@@ -131,12 +148,12 @@ def select(
         return model.protect(np.union1d(gone, order.prefix(count)), gone)
 
     def metric(count: int) -> float:
-        return float(getattr(model.cost(chosen(count)), target.metric))
+        return counted(model.cost(chosen(count)), target.metric)
 
     low, high = 0, order.size
     if metric(high) > goal:
         raise NothingToPruneError(
-            f"--{target.metric} {target.keep:g} cannot be reached: {metric(high) / getattr(before, target.metric):.3f}"
+            f"--{target.metric} {target.keep:g} cannot be reached: {metric(high) / counted(before, target.metric):.3f}"
             " stays when every space is cut to the least",
             fix="Ask for more to stay, or relax --round-to and --floor" + _width_hint(analysis),
         )

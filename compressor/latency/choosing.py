@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from compressor.choosing import ByCriterion
 from compressor.latency.goal import LatencyGoal
 from compressor.latency.loop import Loop, Outcome, Tell
 from compressor.latency.source import TableSource, table_for
 from compressor.passes.analysis import Analysis
-from compressor.passes.cost import CostModel
+from compressor.passes.cost import NO_ATOMS, CostModel
 from compressor.passes.labels import Labels
-from compressor.passes.selection import Options, Selection, Target
+from compressor.passes.latency.axis_lengths import Lengths
+from compressor.passes.selection import Options, Selection, Target, counted
 from compressor.passes.slices import Scores
 
 
@@ -23,10 +27,12 @@ class ByLatency(ByCriterion):
 
     Attributes:
         goal: the last step's.
+        budgets: shares of size and memory to keep at most, at the last step.
         tell: progress.
     """
 
     goal: LatencyGoal = field(kw_only=True)
+    budgets: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     tell: Tell = field(kw_only=True)
 
     @property
@@ -35,7 +41,8 @@ class ByLatency(ByCriterion):
         setting = self.goal.setting
         sizes = {f"dim {name}": size for name, size in sorted(setting.dims.items())}
         return {
-            **super().made_with, "backend": setting.backend, "threads": setting.threads, "batch": setting.batch, **sizes
+            **super().made_with, "backend": setting.backend, "threads": setting.threads, "batch": setting.batch,
+            **sizes, **self.budgets,
         }  # fmt: skip
 
     def _select(
@@ -43,9 +50,34 @@ class ByLatency(ByCriterion):
         last: bool,
     ) -> tuple[Selection, Mapping[str, Any] | None]:  # fmt: skip
         source = table_for(self.goal, analysis, cost, lambda done, total: self.tell("latency table", done, total))
-        loop = Loop(analysis, cost, source, self.goal.setting, self.tell)
+        shares = {name: self._share(keep, target) for name, keep in self.budgets.items()}
+        loop = Loop(
+            analysis, cost, source, self.goal.setting, self.tell, byte_budgets(cost, shares), of=self.goal.of
+        )  # fmt: skip
         selection, outcome = loop.reach(target.keep, scores, options, gone, confirm=last)
-        return selection, record(outcome, source)
+        return selection, {**record(outcome, source), "budgets": _reached(selection, shares)}
+
+    def _share(self, keep: float, target: Target) -> float:
+        """Of a further budget at this step: as far on its way as the latency is."""
+        gone = (1 - target.keep) / (1 - self.target.keep)
+        return keep * gone + (1 - gone)
+
+
+def byte_budgets(
+    cost: CostModel, shares: Mapping[str, float]
+) -> dict[str, tuple[float, Callable[[Lengths], NDArray[np.float64]]]]:
+    """For ``select_within``: limit and cost of every share of "size" and "memory"."""
+    whole = cost.cost(NO_ATOMS)
+    costs = {"size": cost.weights.bytes_at, "memory": cost.peak_bytes_at}
+    return {f"{name} in bytes": (share * counted(whole, name), costs[name]) for name, share in shares.items()}
+
+
+def _reached(selection: Selection, shares: Mapping[str, float]) -> dict[str, Any]:
+    """JSON-ready: what was asked for of each further budget, and what came of it."""
+    return {
+        name: {"asked": share, "reached": counted(selection.after, name) / counted(selection.before, name)}
+        for name, share in shares.items()
+    }
 
 
 def record(outcome: Outcome, source: TableSource) -> dict[str, Any]:

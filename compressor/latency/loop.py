@@ -9,8 +9,9 @@ from typing import Any
 
 from compressor.backends.comparison import Comparison
 from compressor.backends.timing import compare, compare_here
-from compressor.errors import CompressorError, NothingToPruneError
+from compressor.errors import CompressorError, NothingToPruneError, UsageError
 from compressor.latency.goal import TOLERANCE
+from compressor.latency.measured import Measured, Quantity, measured_of
 from compressor.latency.measuring import measure, proto_of
 from compressor.latency.prediction import Floats, Prediction
 from compressor.latency.setting import Setting
@@ -27,6 +28,7 @@ from compressor.passes.slices import Scores
 _ROUNDS = 6
 _PROCESSES = 3  # that confirm the last round
 _ORIGINAL, _CANDIDATE = "original", "candidate"
+_NAMES: dict[Quantity, str] = {"time": "a latency", "energy": "an energy"}
 Tell = Callable[[str, int, int], None]
 
 
@@ -52,6 +54,8 @@ class Outcome:
         interval: of the measured ratio at 95 %; None where it was only predicted, or is a step on the way.
         noise_floor: how far the original was from itself.
         original_ms, candidate_ms: medians as measured last, or as predicted.
+        of: what the ratios compare: "time" or "energy".
+        original_j, candidate_j: joules of a run, where energy was measured.
     """
 
     goal_ratio: float
@@ -63,6 +67,9 @@ class Outcome:
     original_ms: float = 0.0
     candidate_ms: float = 0.0
     rounds: list[Round] = field(default_factory=list)
+    of: Quantity = "time"
+    original_j: float | None = None
+    candidate_j: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -77,6 +84,7 @@ class Loop:
         analysis, cost: with all channels.
         source: of the latency table; what is measured on the way is added to its samples.
         budgets: further ones, by name: see ``select_within``.
+        of: what is measured: time or energy.
     """
 
     analysis: Analysis
@@ -85,6 +93,7 @@ class Loop:
     setting: Setting
     tell: Tell
     budgets: Mapping[str, tuple[float, Callable[[Lengths], Floats]]] = field(default_factory=dict)
+    of: Quantity = "time"
 
     def reach(
         self, ratio: float, scores: Scores, options: Options, gone: Labels = NO_ATOMS, *, confirm: bool = True
@@ -99,7 +108,14 @@ class Loop:
         Raises:
             NothingToPruneError: the goal is out of reach; says what is not.
             NotFasterError: the cut is not measurably faster.
+            BackendError: energy is wanted and cannot be measured.
         """
+        if self.of == "energy" and not self.source.here:
+            raise UsageError(
+                "energy has to be measured, and the latency table is another machine's",
+                where=str(self.source.path),
+                fix="Leave --table out, or run this on that machine.",
+            )
         rounds: list[Round] = []
         tried: list[_Tried] = []
         out_of_reach: NothingToPruneError | None = None
@@ -116,25 +132,26 @@ class Loop:
             rounds.append(Round(ratio * correction, self._predicted(prediction, selection.atoms)))
             if not self.source.here:
                 return selection, self._unmeasured(ratio, prediction, selection, rounds)
-            found = self._measure(selection.atoms, fresh=False)
-            close = _error(found, ratio) <= TOLERANCE / 2 or turn == _ROUNDS
+            found = self._found(selection.atoms, fresh=False)
+            bound = self._bound_otherwise(rounds[-1]) and found.ratio.ratio <= ratio * (1 + TOLERANCE)
+            close = bound or found.error(ratio) <= TOLERANCE / 2 or turn == _ROUNDS
             if close and confirm:
-                found = self._measure(selection.atoms, fresh=True)
-            rounds[-1].measured_ratio = found.ratios[_CANDIDATE].ratio
+                found = self._found(selection.atoms, fresh=True)
+            rounds[-1].measured_ratio = found.ratio.ratio
             tried.append(_Tried(selection, found, rounds[-1], fresh=close and confirm))
-            if close and (not confirm or _error(found, ratio) <= TOLERANCE):
+            if close and (bound or not confirm or found.error(ratio) <= TOLERANCE):
                 break
             correction = self._learn(selection.atoms) / rounds[-1].measured_ratio
         self.tell("meet the latency", _ROUNDS, _ROUNDS)
-        best = min(tried, key=lambda one: (one.fresh != confirm, _error(one.found, ratio)))
+        best = min(tried, key=lambda one: (one.fresh != confirm, one.found.error(ratio)))
         if confirm and not best.fresh:
-            best = _Tried(best.selection, self._measure(best.selection.atoms, fresh=True), best.turn, fresh=True)
+            best = _Tried(best.selection, self._found(best.selection.atoms, fresh=True), best.turn, fresh=True)
         if confirm:
-            _refuse_unless_faster(best.found)
-        reached = best.found.ratios[_CANDIDATE].ratio
+            _refuse_unless_better(best.found, self.setting.backend)
+        reached = best.found.ratio.ratio
         if out_of_reach is not None and reached > ratio * (1 + TOLERANCE):
             raise NothingToPruneError(
-                f"a latency ratio of {ratio:g} cannot be reached: {reached:.3f} was the least measured",
+                f"{_NAMES[self.of]} ratio of {ratio:g} cannot be reached: {reached:.3f} was the least measured",
                 where=self.setting.backend,
                 fix=out_of_reach.fix,
             )
@@ -151,6 +168,10 @@ class Loop:
         )  # fmt: skip
         return selection, prediction
 
+    def _bound_otherwise(self, turn: Round) -> bool:
+        """Whether a further budget, not the latency, is what kept more from staying."""
+        return bool(self.budgets) and turn.predicted_ratio < turn.budget_ratio * (1 - TOLERANCE)
+
     def _predicted(self, prediction: Prediction, atoms: Labels) -> float:
         return prediction.of(atoms) / prediction.of(NO_ATOMS)
 
@@ -161,6 +182,9 @@ class Loop:
         self.source.table.save(self.source.path)
         return self._predicted(self.source.prediction(self.analysis, self.cost), atoms)
 
+    def _found(self, atoms: Labels, *, fresh: bool) -> Measured:
+        return measured_of(self._measure(atoms, fresh=fresh), _CANDIDATE, self.of)
+
     def _measure(self, atoms: Labels, *, fresh: bool) -> Comparison:
         """Against the original: in this process, or in several of their own."""
         models = {_ORIGINAL: proto_of(self.analysis, NO_ATOMS), _CANDIDATE: proto_of(self.analysis, atoms)}
@@ -170,12 +194,14 @@ class Loop:
         if fresh:
             return compare(
                 models, feeds, backend=self.setting.backend, threads=self.setting.threads, processes=_PROCESSES,
-                seed=self.setting.seed,
+                seed=self.setting.seed, energy=self.of == "energy",
             )  # fmt: skip
         openers = {
             name: functools.partial(backend.open, model, threads=self.setting.threads) for name, model in models.items()
         }
-        return compare_here(openers, feeds, backend=self.setting.backend, seed=self.setting.seed)
+        return compare_here(
+            openers, feeds, backend=self.setting.backend, seed=self.setting.seed, energy=self.of == "energy"
+        )
 
     def _unmeasured(self, ratio: float, prediction: Prediction, selection: Selection, rounds: list[Round]) -> Outcome:
         return Outcome(
@@ -187,30 +213,26 @@ class Loop:
 @dataclass
 class _Tried:
     selection: Selection
-    found: Comparison
+    found: Measured
     turn: Round
     fresh: bool
 
 
-def _error(found: Comparison, ratio: float) -> float:
-    return abs(found.ratios[_CANDIDATE].ratio / ratio - 1)
-
-
-def _refuse_unless_faster(found: Comparison) -> None:
-    verdict, ratio = found.verdicts[_CANDIDATE], found.ratios[_CANDIDATE]
-    if verdict != "faster":
+def _refuse_unless_better(found: Measured, backend: str) -> None:
+    if not found.better:
+        better = "faster" if found.of == "time" else "more frugal"
         raise NotFasterError(
-            f"the cut is not measurably faster: {ratio.ratio:.3f} of the original's time ({ratio.low:.3f} to"
-            f" {ratio.high:.3f}, noise {found.noise_floor:.1%})",
-            where=found.backend,
+            f"the cut is not measurably {better}: {found.ratio.ratio:.3f} of the original's {found.of}"
+            f" ({found.ratio.low:.3f} to {found.ratio.high:.3f}, noise {found.noise_floor:.1%})",
+            where=backend,
             fix="Allow more to be cut (--allow-width, a lower --floor), or measure on a quieter machine.",
         )
 
 
 def _outcome(ratio: float, best: _Tried, rounds: list[Round]) -> Outcome:
-    found, interval = best.found, best.found.ratios[_CANDIDATE]
+    found, interval = best.found, best.found.ratio
     return Outcome(
         ratio, interval.ratio, best.turn.predicted_ratio, measured=True, interval=(interval.low, interval.high),
-        noise_floor=found.noise_floor, original_ms=found.timings[_ORIGINAL].median_ms,
-        candidate_ms=found.timings[_CANDIDATE].median_ms, rounds=rounds,
+        noise_floor=found.noise_floor, original_ms=found.original_ms, candidate_ms=found.candidate_ms, rounds=rounds,
+        of=found.of, original_j=found.original_j, candidate_j=found.candidate_j,
     )  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from pathlib import Path
 
 import pytest
 
 from compressor import doctor
+from compressor.backends import energy
 from compressor.backends.base import BACKENDS, Availability
 from compressor.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.backends.fake_energy import domain
 from tests.compressor.cli_models import Cli
 from tests.house.source_tree import PYPROJECT
 from tests.house.test_packaging import declared
@@ -22,6 +25,14 @@ def test_table(cli: Cli) -> None:
     rows = {line.split()[0]: line for line in out.split("\n") if line.strip()}
     assert all("usable" in rows[name] for name in BACKENDS.names())
     assert "sha256:" in rows["fingerprint"]
+
+
+def test_meters_of_energy(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "ROOT", tmp_path)
+    assert "RAPL not readable: the kernel shows no intel-rapl" in " ".join(cli.ok("doctor").split())
+    domain(tmp_path, "intel-rapl:0", "package-0")
+    assert "package-0: all of a processor" in cli.ok("doctor")
+    assert cli.json("doctor")["meters"][0]["reason"] is None
 
 
 def test_json(cli: Cli) -> None:

@@ -58,6 +58,19 @@ def test_a_measured_ratio_is_come_to(cli: Cli, wide: Path, tmp_path: Path) -> No
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "o.onnx").read_bytes()
 
 
+def test_a_size_and_a_memory_beside_a_latency_are_not_exceeded(cli: Cli, wide: Path, tmp_path: Path) -> None:
+    options = ("--latency", "0.9", "--size", "0.3", "--memory", "0.6", *TABLE)
+    result = cli.json("compress", wide, "-o", tmp_path / "o.onnx", *options)
+    found = result["latency"]["budgets"]
+    before, after = result["before"], result["after"]
+    assert found["size"] == {"asked": 0.3, "reached": after["weight_bytes"] / before["weight_bytes"]}
+    assert found["memory"] == {"asked": 0.6, "reached": after["peak_bytes"] / before["peak_bytes"]}
+    assert 0.2 < found["size"]["reached"] <= 0.3  # the size binds: neither the memory nor the latency does
+    assert result["latency"]["ratio"] < 0.9
+    assert len(result["latency"]["rounds"]) == 1
+    assert (result["made_with"]["size"], result["made_with"]["memory"]) == (0.3, 0.6)
+
+
 def test_what_cannot_get_faster_is_returned_as_it_was(cli: Cli, tmp_path: Path) -> None:
     model = saved(tmp_path / "m.onnx")  # the null backend's time is that of its nodes, whatever their widths
     options = ("--latency", "0.6", "--backend", "null", "--plan", tmp_path / "p.json")

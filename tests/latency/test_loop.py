@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from compressor.backends.comparison import Comparison
+from compressor.backends.energy_comparison import EnergyComparison
 from compressor.backends.null import NullBackend
+from compressor.backends.statistics import Ratio
 from compressor.backends.timing import compare_here
-from compressor.errors import CompressorError, NothingToPruneError
+from compressor.errors import CompressorError, NothingToPruneError, UsageError
 from compressor.latency import loop as module
 from compressor.latency.goal import LatencyGoal
 from compressor.latency.loop import Loop, NotFasterError
@@ -109,6 +112,28 @@ def test_another_machines_table_only_predicts(loop: Loop) -> None:
     assert not outcome.measured
     assert outcome.ratio == pytest.approx(0.6, rel=0.07)
     assert [turn.measured_ratio for turn in outcome.rounds] == [None]
+
+
+def test_energy_is_met_as_a_latency_is(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = Loop._measure
+
+    def measured(self: Loop, atoms: NDArray[np.int64], *, fresh: bool) -> Comparison:
+        found = times(self, atoms, fresh=fresh)
+        ratio = Ratio(*[found.ratios["candidate"].ratio ** 2] * 3)  # what is a third faster takes half as much
+        joules = {"original": 4.0, "candidate": 4 * ratio.ratio}
+        told = EnergyComparison(["m"], joules, {"candidate": ratio}, Ratio(1, 1, 1), {"candidate": "less"}, {})
+        return replace(found, energy=told)
+
+    monkeypatch.setattr(Loop, "_measure", measured)
+    loop.of = "energy"
+    _, outcome = loop.reach(0.5, CRITERIA.get("l1")(ScoreContext(loop.analysis, 0)), Options())
+    assert outcome.ratio == pytest.approx(0.5, rel=0.12)  # the time comes in steps of eight channels
+    assert (outcome.of, outcome.original_j) == ("energy", 4.0)
+    assert outcome.candidate_j == pytest.approx(4 * outcome.ratio)
+    assert outcome.candidate_ms / outcome.original_ms == pytest.approx(outcome.ratio**0.5, rel=0.02)
+    loop.source.here = False
+    with pytest.raises(UsageError, match="has to be measured"):
+        loop.reach(0.5, CRITERIA.get("l1")(ScoreContext(loop.analysis, 0)), Options())
 
 
 def test_what_is_not_faster_is_refused(loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from compressor.errors import NothingToPruneError, UsageError
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import CostModel
 from compressor.passes.scores import CRITERIA, ScoreContext
-from compressor.passes.selection import Metric, Options, Scope, Selection, Target, candidates, select
+from compressor.passes.selection import COUNTED, Metric, Options, Scope, Selection, Target, candidates, counted, select
 from tests.passes.graphs import analysed
 
 BODY = """
@@ -31,7 +31,7 @@ ANALYSIS = analysed(
     {"w": (24, 3, 3, 3), "b": (24,), "k": (24, 6, 3, 3), "u": (40, 24, 1, 1), "v": (40, 10)},
     inputs="float[N, 3, 6, 6] x",
 )
-MODEL = CostModel(ANALYSIS)
+MODEL = CostModel(ANALYSIS, {"N": 1})
 SCORES = CRITERIA.get("l1")(ScoreContext(ANALYSIS, 0))
 SOFT = analysed(
     "h = MatMul(x, w)\nn = LayerNormalization(h, g)\ny = MatMul(n, v)",
@@ -49,20 +49,21 @@ def _kept(analysis: Analysis, selection: Selection) -> list[tuple[int, int]]:
     return [(s.size - int(np.isin(s.atoms, selection.atoms).sum()), s.size) for s in analysis.spaces]
 
 
-@pytest.mark.parametrize("metric", get_args(Metric))
+@pytest.mark.parametrize("metric", COUNTED)
 @pytest.mark.parametrize("scope", get_args(Scope))
 @given(keep=st.floats(0.3, 0.99))
 @settings(max_examples=15, deadline=None)
 def test_the_target_is_hit_within_one_channel(metric: Metric, scope: Scope, keep: float) -> None:
     selection = _select(metric, keep, Options(scope=scope))
-    before, after = getattr(selection.before, metric), getattr(selection.after, metric)
+    before, after = counted(selection.before, metric), counted(selection.after, metric)
     assert after <= keep * before
     assert selection.after == MODEL.cost(selection.atoms)
-    one_each = [before - getattr(MODEL.cost(space.atoms[:1]), metric) for space in ANALYSIS.spaces]
-    assert keep * before - after < max(one_each)
+    if metric != "memory":  # which node has the peak depends on what is left
+        one_each = [before - counted(MODEL.cost(space.atoms[:1]), metric) for space in ANALYSIS.spaces]
+        assert keep * before - after < max(one_each)
 
 
-@pytest.mark.parametrize("metric", get_args(Metric))
+@pytest.mark.parametrize("metric", COUNTED)
 @pytest.mark.parametrize("scope", get_args(Scope))
 def test_keeping_more_removes_less(metric: Metric, scope: Scope) -> None:
     gone = [set(_select(metric, keep, Options(scope=scope)).atoms) for keep in (0.3, 0.5, 0.7, 0.9)]

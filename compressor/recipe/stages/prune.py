@@ -110,7 +110,7 @@ class Prune(Part):
         given = {name: getattr(self, name) for name in ("backend", "threads", "batch")}
         setting = Setting(**{name: value for name, value in given.items() if value is not None}, dims=self.dim or {})
         table = None if self.table is None else Path(recipe.placed(self.table))
-        more = {} if self.table_minutes is None else {"minutes": self.table_minutes}
+        more: dict[str, Any] = {} if self.table_minutes is None else {"minutes": self.table_minutes}
         return LatencyGoal(self.latency, self.latency_ms, setting, table, **more)
 
 

@@ -52,7 +52,7 @@ def compression_tables(result: Compression) -> list[RenderableType]:
     title = f"{result.model}: {made.get('metric')} {made.get('keep')}, {made.get('criterion')}, {made.get('scope')}"
     times = ", ".join(f"{stage} {seconds(spent)}" for stage, spent in result.seconds.items())
     lines: list[RenderableType] = [
-        proof_line(result.verification),
+        proof_line(result.verification) if result.spaces_cut else line("nothing was cut: this is the original"),
         line(f"{result.spaces_cut} of {result.spaces} channel spaces cut; {times}"),
         line(f"model: {result.output}"),
     ]

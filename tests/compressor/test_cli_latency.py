@@ -80,6 +80,7 @@ def test_what_cannot_get_faster_is_returned_as_it_was(cli: Cli, tmp_path: Path) 
         assert "cannot be reached" in err
         return
     assert "not measurably faster" in out
+    assert "nothing was cut: this is the original" in out
     assert onnx.load(tmp_path / "o.onnx").graph == onnx.load(model).graph
     assert json.loads((tmp_path / "p.json").read_text())["cuts"] == []
 

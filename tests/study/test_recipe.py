@@ -101,7 +101,9 @@ def test_the_digest_sees_settings_and_files(tmp_path: Path) -> None:
         recipe(models={"m": "nowhere.onnx"}).digest(tmp_path)
 
 
-@pytest.mark.parametrize("path", sorted([*(ROOT / "docs").rglob("*.yaml"), *(ROOT / "tests").rglob("study_*.yaml")]))
+@pytest.mark.parametrize(
+    "path", sorted([*(ROOT / "docs" / "studies").rglob("*.yaml"), *(ROOT / "tests").rglob("study_*.yaml")])
+)
 def test_the_recipes_of_this_repository_are_good(path: Path) -> None:
     pytest.importorskip("yaml")
     assert trials_of(read_recipe(path))

@@ -24,8 +24,8 @@ def ratio_at_most(
     form: Callable[[float], str] = "{:g}".format,
 ) -> Finding:  # fmt: skip
     """Candidate / baseline against the largest ratio allowed; a baseline of 0 allows 0."""
-    kept = candidate <= limit * baseline
     ratio = candidate / baseline if baseline else (0.0 if not candidate else float("inf"))
+    kept = ratio <= limit  # not candidate <= limit * baseline: 57 of 100 would be more than 0.57
     words = f"{form(candidate)} is {ratio:.4g} times {form(baseline)}, {'at most' if kept else 'more than'} {limit:g}"
     return Finding(
         check, rule, "pass" if kept else "fail", words, unit, baseline=baseline, candidate=candidate, value=ratio,

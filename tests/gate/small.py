@@ -24,6 +24,12 @@ import numpy as np, onnx
 def nodes(path):
     return len(onnx.load(path).graph.node)
 
+def share(path):
+    return 1 - nodes(path) / 100
+
+def minus_share(path):
+    return -share(path)
+
 def by_sample(path):
     return np.arange(100) % 7 == 0
 

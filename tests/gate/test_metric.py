@@ -35,6 +35,14 @@ def test_a_number_is_compared_as_it_is(models: tuple[Path, Path]) -> None:
     assert gated(a, b, a.parent, metric={"function": "metric.py:nodes", "max_loss": 0}).status == "pass"
 
 
+def test_a_loss_of_just_what_is_allowed_passes(models: tuple[Path, Path]) -> None:
+    a, b = models  # 0.92 and 0.91: in binary their difference is a little more than 0.01
+    for function, higher in (("share", True), ("minus_share", False)):
+        metric = {"function": f"metric.py:{function}", "higher_is_better": higher}
+        assert gated(a, b, a.parent, metric={**metric, "max_loss": 0.01}).status == "pass"
+        assert gated(a, b, a.parent, metric={**metric, "max_loss": 0.00999}).status == "fail"
+
+
 def test_samples_are_paired(models: tuple[Path, Path]) -> None:
     """Both have the same hard samples: the loss of 0.01 each is certain, though the figure spreads by 0.3."""
     a, b = models

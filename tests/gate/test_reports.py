@@ -173,6 +173,22 @@ def test_names_that_clash_are_refused_before_anything_runs(tmp_path: Path) -> No
     check_targets({"junit": tmp_path / "x", "markdown": tmp_path / "y"}, [model])
 
 
+def test_the_summary_is_cut_where_github_would_refuse_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv(files.SUMMARY_VARIABLE, str(summary))
+    for most in range(40, 60):  # the sign of the headline has three bytes: some of these would cut it in two
+        summary.write_text("before " * 5)
+        monkeypatch.setattr(files, "_MOST_SUMMARY_BYTES", most)
+        assert append_summary(report_of(PASS)) is True
+        assert most - 3 < summary.stat().st_size <= most
+        assert summary.read_text(encoding="utf-8").startswith("before " * 5 + "## ")
+    summary.write_text("x" * 100)
+    assert append_summary(report_of(PASS)) is True
+    assert summary.read_text() == "x" * 100
+
+
 def test_the_summary_is_added_to_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(files.SUMMARY_VARIABLE, raising=False)
     assert append_summary(report_of(PASS)) is False

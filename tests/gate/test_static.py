@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from compressor.errors import EnvironmentProblem, ModelFileError, UsageError
 from compressor.gate import facts
 from compressor.gate.facts import facts_of
+from compressor.gate.limits import ratio_at_most
 from compressor.gate.policy import parse_policy
 from compressor.gate.run import run_gate
 from tests.backends.small_models import model, value
@@ -38,6 +39,14 @@ def with_body(path: Path) -> Path:
     proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     onnx.save(proto, str(path))
     return path
+
+
+def test_a_ratio_of_just_the_limit_is_kept() -> None:
+    """0.57 * 100 is a little less than 57."""
+    assert ratio_at_most("size", "max_ratio", 100, 57, 0.57).status == "pass"
+    assert ratio_at_most("size", "max_ratio", 100, 58, 0.57).status == "fail"
+    assert ratio_at_most("size", "max_ratio", 0, 0, 0.57).status == "pass"
+    assert ratio_at_most("size", "max_ratio", 0, 1, 0.57).status == "fail"
 
 
 def test_facts_look_into_bodies_and_other_domains(tmp_path: Path) -> None:

@@ -96,10 +96,23 @@ def test_other_settings_are_refused(change: dict[str, Any], folder: Path) -> Non
         gated(folder / "result.json", folder / "a.onnx", latency={**LATENCY, **change})
 
 
+@pytest.mark.parametrize("change", [{"threads": 2}, {"batch": 3}])
+def test_memory_of_other_settings_is_refused(change: dict[str, Any], folder: Path) -> None:
+    memory = {"max_ratio": 5, "of": "process", "processes": 2, **change}
+    with pytest.raises(UsageError, match="the stored memory was not measured with"):
+        gated(folder / "result.json", folder / "a.onnx", memory=memory)
+
+
+def test_a_metric_of_another_function_is_refused(folder: Path) -> None:
+    metric = {"function": "metric.py:varying", "max_loss": 0}
+    with pytest.raises(UsageError, match=r"the stored metric is not of metric\.py:varying"):
+        gated(folder / "result.json", folder / "a.onnx", folder, metric=metric)
+
+
 def test_what_needs_the_file_says_so(folder: Path) -> None:
     with pytest.raises(UsageError, match="drift runs the baseline itself"):
         gated(folder / "result.json", folder / "a.onnx", drift={"max_abs": 1})
-    with pytest.raises(UsageError, match="no memory of null"):
+    with pytest.raises(UsageError, match="stored memory was not measured with backend null"):
         gated(folder / "result.json", folder / "a.onnx", memory={"max_ratio": 2, "backend": "null", "processes": 2})
 
     def without(found: dict[str, Any]) -> None:

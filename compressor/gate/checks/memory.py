@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from compressor.errors import UsageError
 from compressor.gate.check import check
 from compressor.gate.facts import is_count
 from compressor.gate.finding import Finding, Status
-from compressor.gate.pair import Pair, checked_feeds
+from compressor.gate.pair import Feeds, Pair, checked_feeds
 from compressor.gate.settings_types import Backends, Count, Dims, Positive, Processes, Ratio, Threads
 from compressor.settings import Part
 from compressor.units import size as shown
@@ -60,8 +60,11 @@ class MemorySettings(Part):
 def memory(settings: MemorySettings, pair: Pair) -> Iterator[Finding]:
     """Both models in turns, each in fresh processes; the whole range decides."""
     for name in settings.backend:
-        peaks = _measured(settings, pair, name)
-        keep = {"backend": name, "threads": settings.threads, "peaks": peaks["candidate"]}
+        feeds = checked_feeds(pair, name, settings.threads, batch=settings.batch, dims=settings.dims)
+        inputs = {key: [str(value.dtype), list(value.shape)] for key, value in feeds.items()}
+        measured_with = {"backend": name, "threads": settings.threads, "inputs": inputs}
+        peaks = _measured(settings, pair, feeds, measured_with)
+        keep = {**measured_with, "peaks": peaks["candidate"]}
         if settings.max_bytes is not None:
             processes = [peak["peak_bytes"] for peak in peaks["candidate"]]
             yield _finding(f"max_bytes ({name})", None, processes, settings.max_bytes, keep)
@@ -73,9 +76,10 @@ def memory(settings: MemorySettings, pair: Pair) -> Iterator[Finding]:
 _ROLES = ("baseline", "candidate")
 
 
-def _measured(settings: MemorySettings, pair: Pair, backend: str) -> dict[str, list[dict[str, int]]]:
+def _measured(
+    settings: MemorySettings, pair: Pair, feeds: Feeds, measured_with: Mapping[str, Any]
+) -> dict[str, list[dict[str, int]]]:
     """Peaks by role; those of a stored baseline are the stored ones."""
-    feeds = checked_feeds(pair, backend, settings.threads, batch=settings.batch, dims=settings.dims)
     found: dict[str, list[dict[str, int]]] = {role: [] for role in _ROLES}
     models, rng = pair.models, np.random.default_rng(pair.seed)
     with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
@@ -83,21 +87,24 @@ def _measured(settings: MemorySettings, pair: Pair, backend: str) -> dict[str, l
         for _ in range(settings.processes):
             for index in rng.permutation(len(models)):
                 role, path = models[index]
-                job = {"backend": backend, "threads": settings.threads, "model": str(path.resolve()), "feeds": folder}
-                found[role].append(ask(WORKER, {**job, "runs": settings.runs})["memory"])
+                job = {"backend": measured_with["backend"], "threads": settings.threads, "runs": settings.runs}
+                files = {"model": str(path.resolve()), "feeds": folder}
+                found[role].append(ask(WORKER, {**job, **files})["memory"])
     if len(models) == 1 and settings.max_ratio is not None:
-        found["baseline"] = _stored(pair.baseline.kept("memory"), backend)
+        found["baseline"] = _stored(pair.baseline.kept("memory"), measured_with, pair.baseline.name)
     return found
 
 
-def _stored(kept: list[dict[str, Any]], backend: str) -> list[dict[str, int]]:
+def _stored(kept: list[dict[str, Any]], measured_with: Mapping[str, Any], where: str) -> list[dict[str, int]]:
     for one in kept:
         peaks = one.get("peaks")
-        if one.get("backend") == backend and isinstance(peaks, list) and peaks:
+        if all(one.get(key) == wanted for key, wanted in measured_with.items()) and isinstance(peaks, list) and peaks:
             keys = ("peak_bytes", "before_bytes")
             if all(isinstance(peak, dict) and all(is_count(peak.get(key)) for key in keys) for peak in peaks):
                 return peaks
-    raise UsageError(f"the stored result has no memory of {backend}", fix="Give the baseline's file.")
+    words = ", ".join(f"{key} {wanted}" for key, wanted in measured_with.items())
+    fix = "Store the baseline with the same policy, or give its file."
+    raise UsageError(f"the stored memory was not measured with {words}", where=where, fix=fix)
 
 
 def _bytes(peak: dict[str, int], of: str) -> int:

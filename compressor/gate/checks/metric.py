@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from compressor.errors import UsageError
 from compressor.gate.check import check
 from compressor.gate.finding import Finding, Status
 from compressor.gate.metric_values import Values, difference_of, evaluated, from_kept
-from compressor.gate.pair import Candidate, Pair
+from compressor.gate.pair import Candidate, Pair, StoredBaseline
 from compressor.gate.settings_types import Number, Tolerance
 from compressor.settings import Part
 from compressor.user_code import load_callable
+
+_ROUNDING = 1e-12  # relative: 0.9 - 0.89 is a little more than 0.01
 
 
 class MetricSettings(Part):
@@ -48,29 +51,44 @@ def metric(settings: MetricSettings, pair: Pair) -> Iterator[Finding]:
         before = (
             evaluated(function, pair.baseline.path)
             if isinstance(pair.baseline, Candidate)
-            else from_kept(pair.baseline.kept("metric")[0])
+            else _stored(pair.baseline, settings.function)
         )
-        yield _loss(settings.max_loss, settings.higher_is_better, before, after, pair.seed)
+        yield _loss(settings, settings.max_loss, before, after, pair.seed)
     if settings.min_value is not None:
-        yield _reached(settings.min_value, settings.higher_is_better, after)
+        yield _reached(settings, settings.min_value, after)
 
 
-def _loss(limit: float, higher: bool, before: Values, after: Values, seed: int) -> Finding:
+def _stored(baseline: StoredBaseline, function: str) -> Values:
+    """What the same function said; figures of different functions tell nothing about each other."""
+    for kept in baseline.kept("metric"):
+        if kept.get("function") == function:
+            return from_kept(kept)
+    fix = "Store the baseline with the same policy, or give its file."
+    raise UsageError(f"the stored metric is not of {function}", where=baseline.name, fix=fix)
+
+
+def _loss(settings: MetricSettings, limit: float, before: Values, after: Values, seed: int) -> Finding:
+    higher = settings.higher_is_better
     worse = difference_of(after, before, seed) if higher else difference_of(before, after, seed)
     if worse is None:
         return Finding("metric", "max_loss", "fail", "the figures are not all finite numbers", limit=limit)
     estimate, low, high = worse
-    status: Status = "pass" if high <= limit else "fail" if low > limit else "inconclusive"
+    allowed = limit + _ROUNDING * max(abs(before.mean), abs(after.mean))
+    status: Status = "pass" if high <= allowed else "fail" if low > allowed else "inconclusive"
     interval = f" ({low:.4g} to {high:.4g})" if low < high else ""
     words = f"{before.mean:.5g} became {after.mean:.5g}: worse by {estimate:.4g}{interval}, allowed {limit:g}"
     return Finding(
         "metric", "max_loss", status, words, baseline=before.mean, candidate=after.mean, value=estimate, limit=limit,
-        low=low, high=high, details={"samples": after.count}, keep=after.to_json(),
+        low=low, high=high, details={"samples": after.count}, keep=_kept(settings, after),
     )  # fmt: skip
 
 
-def _reached(limit: float, higher: bool, after: Values) -> Finding:
-    interval = after.interval()
+def _kept(settings: MetricSettings, after: Values) -> dict[str, Any]:
+    return {"function": settings.function, **after.to_json()}
+
+
+def _reached(settings: MetricSettings, limit: float, after: Values) -> Finding:
+    higher, interval = settings.higher_is_better, after.interval()
     if interval is None:
         return Finding("metric", "min_value", "fail", "the candidate's figure is not a finite number", limit=limit)
     low, high = interval
@@ -80,5 +98,5 @@ def _reached(limit: float, higher: bool, after: Values) -> Finding:
     words = f"{after.mean:.5g}{shown}, needed {'at least' if higher else 'at most'} {limit:g}"
     return Finding(
         "metric", "min_value", status, words, candidate=after.mean, value=after.mean, limit=limit, low=low, high=high,
-        details={"samples": after.count}, keep=after.to_json(),
+        details={"samples": after.count}, keep=_kept(settings, after),
     )  # fmt: skip

@@ -72,10 +72,11 @@ def append_summary(report: GateReport) -> bool:
     named = os.environ.get(SUMMARY_VARIABLE)
     if not named:
         return False
-    text = markdown(report).encode("utf-8", "backslashreplace")[:_MOST_SUMMARY_BYTES]
+    text = markdown(report).encode("utf-8", "backslashreplace")
     try:
         with Path(named).open("ab") as file:
-            file.write(text)
+            left = max(0, _MOST_SUMMARY_BYTES - file.tell())  # beyond it the runner refuses all of it
+            file.write(text[:left].decode("utf-8", "ignore").encode())  # no half of a character
     except OSError as error:
         raise EnvironmentProblem(f"cannot be written: {error.strerror}", where=named) from error
     return True

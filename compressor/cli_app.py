@@ -8,6 +8,7 @@ import typer
 
 import compressor
 from compressor.cli_bench import bench
+from compressor.cli_check import check
 from compressor.cli_compress import compress
 from compressor.cli_demo import demo
 from compressor.cli_doctor import doctor
@@ -49,7 +50,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _command in (inspect, compress, sparsify, finetune, verify, bench, why, gate, report, export, demo, doctor):
+for _command in (inspect, check, compress, sparsify, finetune, verify, bench, why, gate, report, export, demo, doctor):
     app.command(_command.__name__)(_command)
 app.command("table")(table)
 app.command("init")(init)

@@ -57,14 +57,26 @@ def facts_of(path: Path) -> Facts:
         graph = read(path)
         files = (path, *data_files(graph))
         model = outline(graph)
-        opsets = {_domain(entry.domain): int(entry.version) for entry in model.opset_import}
-        ops = Counter(map(_op_name, _nodes(model)))
-        params = sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type in _FLOATS)
-        return Facts(total_bytes(files), params, opsets, dict(sorted(ops.items())), digest(graph))
+        return Facts(total_bytes(files), count_params(model), opsets_of(model), count_ops(model), digest(graph))
     except ModelFileError as error:
         if isinstance(error.__cause__, OSError):
             raise EnvironmentProblem(error.what, where=error.where, fix=error.fix) from error
         raise
+
+
+def count_params(model: onnx.ModelProto) -> int:
+    """Elements of the floating-point initializers, as ``Facts.params``."""
+    return sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type in _FLOATS)
+
+
+def count_ops(model: onnx.ModelProto) -> dict[str, int]:
+    """How often each operator occurs, as ``Facts.ops``."""
+    return dict(sorted(Counter(map(_op_name, _nodes(model))).items()))
+
+
+def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
+    """Versions by domain, as ``Facts.opsets``."""
+    return {_domain(entry.domain): int(entry.version) for entry in model.opset_import}
 
 
 def is_count(value: Any) -> bool:

@@ -16,7 +16,7 @@ from compressor.errors import BackendError, NothingToPruneError, UsageError, Ver
 from tests.compressor.cli_models import ODD_NAME, Cli, command, environment, in_process, mlp, saved
 from tests.house.test_lean_import import HEAVY
 
-COMMANDS = ("inspect", "compress", "verify", "bench", "demo", "doctor")
+COMMANDS = ("inspect", "check", "compress", "verify", "bench", "demo", "doctor")
 HELP_LIMIT_S = 0.3
 
 

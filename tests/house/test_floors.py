@@ -38,6 +38,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.digest": Floor.CORE,
     "compressor.errors": Floor.CORE,
     "compressor.external_data": Floor.CORE,
+    "compressor.file_check": Floor.PIPELINE,
     "compressor.file_kind": Floor.CORE,
     "compressor.foreign_errors": Floor.CORE,
     "compressor.gc_pause": Floor.CORE,

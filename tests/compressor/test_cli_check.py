@@ -1,0 +1,147 @@
+"""``compressor check``: sound files, files that are none, sizes, and what is left whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import helper
+
+from compressor.cli_check import bytes_of
+from compressor.errors import UsageError
+from tests.compressor.cli_models import EXTERNAL, ODD_NAME, Cli, external, mlp, saved
+
+
+def test_a_sound_file(cli: Cli, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.onnx")
+    assert cli.ok("check", path) == (
+        f"{path}: sound; opset 17, 3 nodes, 1600 parameters, {path.stat().st_size / 1000:.3g} kB\n"
+    )
+    found = cli.json("check", path)
+    assert (found["kind"], found["version"]) == ("check", 1)
+    assert found["files"] == [
+        {
+            "path": str(path), "sound": True, "problem": None, "size_bytes": path.stat().st_size, "params": 1600,
+            "opset": 17, "ops": {"Gemm": 1, "MatMul": 1, "Relu": 1}, "whole": [],
+        }
+    ]  # fmt: skip
+
+
+def test_weights_beside_it_count(cli: Cli, tmp_path: Path) -> None:
+    path = external(tmp_path)
+    (found,) = cli.json("check", path)["files"]
+    assert found["size_bytes"] == path.stat().st_size + (tmp_path / EXTERNAL).stat().st_size
+
+
+def outside(folder: Path) -> Path:
+    path = external(folder)
+    proto = onnx.load(path, load_external_data=False)
+    (folder.parent / "secret.bin").write_bytes((folder / EXTERNAL).read_bytes())
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "../secret.bin" if entry.key == "location" else entry.value
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def cut_short(folder: Path) -> Path:
+    path = external(folder)
+    data = folder / EXTERNAL
+    data.write_bytes(data.read_bytes()[:-4])
+    return path
+
+
+def no_such_op(folder: Path) -> Path:
+    proto = mlp()
+    proto.graph.node[1].op_type = "Rleu"
+    return saved(folder / "m.onnx", proto)
+
+
+def truncated(folder: Path) -> Path:
+    path = saved(folder / "m.onnx")
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (outside, "is not inside the model's folder"),
+        (cut_short, "The data file is cut short"),
+        (no_such_op, "not a valid ONNX model: No Op registered for Rleu"),
+        (truncated, "not an ONNX file"),
+        (lambda folder: folder / "none.onnx", "no such file"),
+        (lambda folder: folder, "is a folder"),
+    ],
+)
+def test_bad_files_are_2_and_the_others_are_still_checked(make: object, says: str, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    bad, good = make(tmp_path / "folder"), saved(tmp_path / "good.onnx")  # type: ignore[operator]
+    code, out, err = cli("check", bad, good)
+    assert (code, err) == (2, "")
+    first, second = out.splitlines()
+    assert first.startswith(f"{bad}: ")
+    assert says in first
+    assert second.startswith(f"{good}: sound; ")
+    code, out, _ = cli("check", bad, "--json")
+    assert code == 2
+    assert '"sound": false' in out
+    assert says in out
+
+
+def test_too_large_is_1_but_damaged_is_worse(cli: Cli, tmp_path: Path) -> None:
+    path, bad = saved(tmp_path / "a.onnx"), tmp_path / "bad.onnx"
+    bad.write_text("text")
+    size = path.stat().st_size
+    assert cli("check", path, "--max-size", str(size))[0] == 0
+    code, out, _ = cli("check", path, "--max-size", str(size - 1))
+    assert (code, "is more than the" in out) == (1, True)
+    assert cli("check", path, bad, "--max-size", "1")[0] == 2
+    code, out, _ = cli("check", path, "--max-size", "1", "--json")
+    assert (code, '"sound": true' in out, "more than the 1 B allowed" in out) == (1, True, True)
+
+
+def test_what_compress_leaves_whole_is_named(cli: Cli, tmp_path: Path) -> None:
+    proto = mlp()
+    proto.graph.node[1].op_type, proto.graph.node[1].domain = "Mine", "my.domain"
+    proto.opset_import.append(helper.make_opsetid("my.domain", 1))
+    proto.graph.node.append(helper.make_node("NonZero", ["x"], ["where"]))
+    path = saved(tmp_path / "a.onnx", proto)
+    assert cli.ok("check", path).endswith("; left whole by compress: 1 NonZero, 1 my.domain::Mine\n")
+    (found,) = cli.json("check", path)["files"]
+    assert [(one["op"], one["count"]) for one in found["whole"]] == [("NonZero", 1), ("my.domain::Mine", 1)]
+    assert [one["reason"] for one in found["whole"]] == ["NonZero returns positions", "it has no rule"]
+
+
+def test_functions_of_the_model_are_seen_through(cli: Cli, tmp_path: Path) -> None:
+    proto = mlp()
+    proto.graph.node[1].op_type, proto.graph.node[1].domain = "Act", "local"
+    opsets = [helper.make_opsetid("", 17)]
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    proto.functions.append(helper.make_function("local", "Act", ["a"], ["b"], body, opsets))
+    proto.opset_import.append(helper.make_opsetid("local", 1))
+    assert "left whole" not in cli.ok("check", saved(tmp_path / "a.onnx", proto))
+
+
+def test_names_are_shown_as_they_are(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "[red]a\x1b[31m.onnx"
+    path.write_text("text")
+    code, out, _ = cli("check", path)
+    assert (code, "\x1b" in out, "[red]a\\x1b[31m.onnx: not an ONNX file" in out) == (2, False, True)
+    assert cli("check", saved(tmp_path / "b.onnx", mlp(second=ODD_NAME)))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [("4096", 4096), ("1kB", 1000), ("1.5 MB", 1_500_000), ("2GiB", 2 << 30), ("3b", 3), ("1KiB", 1024)],
+)
+def test_sizes(text: str, size_bytes: int) -> None:
+    assert bytes_of(text) == size_bytes
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "1e3", "1 TB", "1,5MB", "inf", "1" * 50, "٣"])
+def test_what_is_no_size(text: str, cli: Cli, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no size"):
+        bytes_of(text)
+    assert "is no size" in cli.error("check", saved(tmp_path / "a.onnx"), f"--max-size={text}")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compressor.latency.measuring import drawn, measure
+from compressor.latency.measuring import bench, drawn
 from compressor.latency.prediction import Prediction
 from compressor.latency.setting import Setting
-from compressor.latency.table import LatencyTable, Sample
+from compressor.latency.table import LatencyTable
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
@@ -21,7 +21,7 @@ from compressor.passes.selection import Options, candidates
 
 LEAST_SAMPLES, MOST_SAMPLES = 24, 72
 _CHECKED = 8  # of the last samples, foretold before they were measured
-_MEDIAN_ERROR, _WORST_ERROR = 0.015, 0.05
+_MEDIAN_ERROR, _WORST_ERROR = 0.02, 0.06
 Tell = Callable[[int, int], None]
 
 
@@ -44,16 +44,21 @@ def fill(
     sizes = [space.size for space in analysis.spaces]
     may_go = {space.name for space in candidates(analysis, Options(allow_width=True))}
     free = np.array([space.name in may_go for space in analysis.spaces], np.bool_)
-    while len(table.samples) < MOST_SAMPLES:
-        number = len(table.samples)
-        if number and (time.monotonic() > deadline or good_enough(analysis, cost, units, table)):
-            break
-        start = time.monotonic()
-        atoms = cost.protect(_beyond(analysis, np.where(free, drawn(sizes, number, setting.seed), sizes)))
-        table.samples.append(measure(analysis, units, atoms, setting))
-        table.seconds = round(table.seconds + time.monotonic() - start, 3)
-        table.save(path)
-        tell(len(table.samples), MOST_SAMPLES)
+
+    def is_done() -> bool:
+        late = time.monotonic() > deadline or len(table.samples) >= MOST_SAMPLES
+        return bool(table.samples) and (late or good_enough(analysis, cost, units, table))
+
+    if is_done():
+        return
+    with bench(analysis, units, setting) as opened:
+        while not is_done():
+            start, number = time.monotonic(), len(table.samples)
+            atoms = cost.protect(_beyond(analysis, np.where(free, drawn(sizes, number, setting.seed), sizes)))
+            table.samples.append(opened.sample(atoms))
+            table.seconds = round(table.seconds + time.monotonic() - start, 3)
+            table.save(path)
+            tell(len(table.samples), MOST_SAMPLES)
 
 
 def good_enough(analysis: Analysis, cost: CostModel, units: WorkUnits, table: LatencyTable) -> bool:
@@ -62,16 +67,9 @@ def good_enough(analysis: Analysis, cost: CostModel, units: WorkUnits, table: La
         return False
     known = table.model_copy(update={"samples": table.samples[:-_CHECKED]})
     prediction = Prediction(analysis, cost, units, known)
-    errors = [abs(error_of(prediction, sample)) for sample in table.samples[-_CHECKED:]]
-    return bool(np.median(errors) <= _MEDIAN_ERROR and max(errors) <= _WORST_ERROR)
-
-
-def error_of(prediction: Prediction, sample: Sample) -> float:
-    """How far a prediction is off, relative; of kernels where they are known, as they are less noisy than a run."""
-    lengths = prediction.lengths(np.array([sample.widths]))
-    if sample.units_ms:
-        return float(prediction.kernels_ms(lengths)[0]) / sum(sample.units_ms.values()) - 1
-    return float(prediction.ms(lengths)[0]) / sample.whole_ms - 1
+    found = prediction.ms(prediction.lengths(table.widths()[-_CHECKED:]))
+    errors = np.abs(found / table.whole_ms()[-_CHECKED:] - 1)
+    return bool(np.median(errors) <= _MEDIAN_ERROR and errors.max() <= _WORST_ERROR)
 
 
 def _beyond(analysis: Analysis, widths: NDArray[np.int64]) -> Labels:

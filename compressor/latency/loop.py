@@ -129,7 +129,7 @@ class Loop:
                     raise
                 out_of_reach = error  # by what was measured; by the table alone it was not
                 break
-            rounds.append(Round(ratio * correction, self._predicted(prediction, selection.atoms)))
+            rounds.append(Round(ratio * correction, prediction.ratio(selection.atoms)))
             if not self.source.here:
                 return selection, self._unmeasured(ratio, prediction, selection, rounds)
             found = self._found(selection.atoms, fresh=False)
@@ -161,7 +161,7 @@ class Loop:
         self, budget: float, scores: Scores, options: Options, gone: Labels
     ) -> tuple[Selection, Prediction]:  # fmt: skip
         prediction = self.source.prediction(self.analysis, self.cost)
-        limit = budget * prediction.of(NO_ATOMS)
+        limit = budget * prediction.original_ms
         selection = select_within(
             self.analysis, self.cost, scores, {"latency in ms": (limit, prediction.ms), **self.budgets}, options,
             gone=gone, steps=prediction.steps_by_row,
@@ -172,15 +172,12 @@ class Loop:
         """Whether a further budget, not the latency, is what kept more from staying."""
         return bool(self.budgets) and turn.predicted_ratio < turn.budget_ratio * (1 - TOLERANCE)
 
-    def _predicted(self, prediction: Prediction, atoms: Labels) -> float:
-        return prediction.of(atoms) / prediction.of(NO_ATOMS)
-
     def _learn(self, atoms: Labels) -> float:
         """Add a candidate to the table; the ratio that is predicted for it from then on."""
         units = WorkUnits(self.analysis, self.cost.table)
         self.source.table.samples.append(measure(self.analysis, units, atoms, self.setting))
         self.source.table.save(self.source.path)
-        return self._predicted(self.source.prediction(self.analysis, self.cost), atoms)
+        return self.source.prediction(self.analysis, self.cost).ratio(atoms)
 
     def _found(self, atoms: Labels, *, fresh: bool) -> Measured:
         return measured_of(self._measure(atoms, fresh=fresh), _CANDIDATE, self.of)
@@ -206,7 +203,7 @@ class Loop:
     def _unmeasured(self, ratio: float, prediction: Prediction, selection: Selection, rounds: list[Round]) -> Outcome:
         return Outcome(
             ratio, rounds[-1].predicted_ratio, rounds[-1].predicted_ratio, measured=False,
-            original_ms=prediction.of(NO_ATOMS), candidate_ms=prediction.of(selection.atoms), rounds=rounds,
+            original_ms=prediction.original_ms, candidate_ms=prediction.of(selection.atoms), rounds=rounds,
         )  # fmt: skip
 
 

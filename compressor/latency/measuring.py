@@ -1,56 +1,109 @@
-"""Measures candidates: the time of every unit of work inside the whole model, and of the whole."""
+"""Measures candidates beside the original: the time of every unit of work inside the whole model, and of the whole."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from compressor.backends.base import Session
+from compressor.backends.sampling import settle
 from compressor.latency.setting import Setting
 from compressor.latency.table import Sample
 from compressor.model_io import to_proto
 from compressor.passes.analysis import Analysis
+from compressor.passes.cost import NO_ATOMS
 from compressor.passes.labels import Labels
 from compressor.passes.latency.work_units import FIRST, WorkUnits
 from compressor.passes.rewrite import remove_atoms
 
-_SECONDS = 0.4  # of runs, for each of the two ways of timing
-_LEAST, _MOST = 5, 40  # runs
+_SECONDS = 0.4  # of runs, for each way of timing
+_LEAST, _MOST = 8, 40  # runs
+_TURNS = 4  # of the original and a candidate
+_TRIES, _DISTURBED = 3, 1.2
 _NS_PER_MS = 1e6
+
+Feeds = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass
+class Bench:
+    """The original, open: machines are faster at one time than at another, and every candidate is timed beside it."""
+
+    analysis: Analysis
+    units: WorkUnits
+    setting: Setting
+    original: Session
+    feeds: Feeds
+    least_ms: float = math.inf  # that the original ever took
+
+    def sample(self, atoms: Labels) -> Sample:
+        """Times of the graph without ``atoms``.
+
+        Of several runs the fastest counts, kernel by kernel: what is slower was disturbed, by other programs for the
+        most part, and a disturbance of one run does not tell one candidate from another.
+
+        Raises:
+            BackendError: the runtime cannot run it.
+        """
+        model = proto_of(self.analysis, atoms)
+        widths = [int(space.size - np.isin(space.atoms, atoms).sum()) for space in self.analysis.spaces]
+        backend = self.setting.opened()
+        with backend.open(model, threads=self.setting.threads, profile=backend.tells_kernels) as session:
+            whole, reference, runs = self._undisturbed(session)
+            times = unit_times_ms(session, self.units, self.feeds, runs) if session.tells_kernels else {}
+            if session.averages_kernels:  # the fastest run is known of the whole alone
+                share = whole / sum(times.values())
+                times = {name: ms * share for name, ms in times.items()}
+        return Sample(widths=widths, units_ms=times, whole_ms=whole, reference_ms=reference)
+
+    def _undisturbed(self, session: Session) -> tuple[float, float, int]:
+        """The turns in which the original was not much slower than at its best, or the last ones tried."""
+        for _ in range(_TRIES):
+            found = self._in_turns(session)
+            self.least_ms = min(self.least_ms, found[1])
+            if found[1] <= _DISTURBED * self.least_ms:
+                break
+        return found
+
+    def _in_turns(self, session: Session) -> tuple[float, float, int]:
+        """Milliseconds of the fastest run of the candidate and of the original; how many runs each had."""
+        start = time.perf_counter()
+        session.time_ns(self.feeds, 2)
+        runs = int(np.clip(2 * _SECONDS / (time.perf_counter() - start), _LEAST, _MOST))
+        fastest = {id(each): np.inf for each in (session, self.original)}
+        for _ in range(_TURNS):
+            for each in (self.original, session):
+                settle(each)
+                fastest[id(each)] = min(fastest[id(each)], *each.time_ns(self.feeds, -(-runs // _TURNS)))
+        return fastest[id(session)] / _NS_PER_MS, fastest[id(self.original)] / _NS_PER_MS, runs
+
+
+@contextmanager
+def bench(analysis: Analysis, units: WorkUnits, setting: Setting) -> Iterator[Bench]:
+    """Opens the original, and closes it.
+
+    Raises:
+        BackendError: the runtime is missing, or cannot run it.
+    """
+    original = proto_of(analysis, NO_ATOMS)
+    with setting.opened().open(original, threads=setting.threads) as session:
+        yield Bench(analysis, units, setting, session, setting.feeds(original, session))
 
 
 def measure(analysis: Analysis, units: WorkUnits, atoms: Labels, setting: Setting) -> Sample:
-    """Times of the graph without ``atoms``.
-
-    Of several runs the fastest counts, kernel by kernel: what is slower was disturbed, by other programs for the most
-    part, and a disturbance of one run does not tell one candidate from another.
-
-    Raises:
-        BackendError: the runtime cannot run it.
-    """
-    model = to_proto(remove_atoms(analysis, atoms))
-    widths = [int(space.size - np.isin(space.atoms, atoms).sum()) for space in analysis.spaces]
-    backend = setting.opened()
-    with backend.open(model, threads=setting.threads, profile=backend.tells_kernels) as session:
-        feeds = setting.feeds(model, session)
-        start = time.perf_counter()
-        session.time_ns(feeds, 2)
-        runs = int(np.clip(2 * _SECONDS / (time.perf_counter() - start), _LEAST, _MOST))
-        whole = min(session.time_ns(feeds, runs))
-        times = unit_times_ms(session, units, feeds, runs) if session.tells_kernels else {}
-        if session.averages_kernels:  # the fastest run is known of the whole alone
-            share = whole / _NS_PER_MS / sum(times.values())
-            times = {name: ms * share for name, ms in times.items()}
-    return Sample(widths=widths, units_ms=times, whole_ms=whole / _NS_PER_MS)
+    """One candidate alone: see ``Bench.sample``."""
+    with bench(analysis, units, setting) as opened:
+        return opened.sample(atoms)
 
 
-def unit_times_ms(
-    session: Session, units: WorkUnits, feeds: dict[str, NDArray[np.generic]], runs: int
-) -> dict[str, float]:
+def unit_times_ms(session: Session, units: WorkUnits, feeds: Feeds, runs: int) -> dict[str, float]:
     """Milliseconds by unit; a kernel that computes tensors of several units counts for the last of them."""
     found: dict[str, float] = {}
     for kernel in session.kernels(feeds, runs):

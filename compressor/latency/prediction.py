@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,15 +12,15 @@ from compressor.passes.analysis import Analysis
 from compressor.passes.cost import CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.latency.axis_lengths import AxisLengths, Lengths
+from compressor.passes.latency.calibration import CalibratedTimes
 from compressor.passes.latency.selection import exact_lengths, steps_by_row
 from compressor.passes.latency.unit_merging import merged
-from compressor.passes.latency.unit_times import UnitTimes
 from compressor.passes.latency.whole_times import WholeTimes
-from compressor.passes.latency.work_units import WorkUnits
+from compressor.passes.latency.work_units import WorkUnit, WorkUnits
 
 Floats = NDArray[np.float64]
-_UNDISTURBED = 0.1
-_LEAST_SHARE = 0.1  # of the kernels' time that a run takes, whatever the fit says far outside of its samples
+_FOLDS = 4
+_ENOUGH = 12  # samples for the two ways of foretelling to be compared
 
 
 class Prediction:
@@ -27,6 +29,11 @@ class Prediction:
     Args:
         analysis, cost, units: of the graph that the table was made for, groups aligned or not.
         table: with at least one sample.
+
+    Attributes:
+        original_ms: of the model with all channels, as measured: ratios are to that.
+        steps: by kind of unit, the multiple of channels in which its cost rises.
+        steps_by_row: of all ops that work along each axis, the largest.
     """
 
     def __init__(self, analysis: Analysis, cost: CostModel, units: WorkUnits, table: LatencyTable) -> None:
@@ -34,30 +41,20 @@ class Prediction:
         self._axes = AxisLengths(cost.table, analysis.state.store, analysis.spaces)
         lengths = self._axes.lengths(table.widths())
         times, whole = table.units_ms([unit.name for unit in units.units]), table.whole_ms()
+        self.units, self._by_units = units.units, None
+        self._times: CalibratedTimes | WholeTimes = WholeTimes(self.units, lengths, whole)
         if times.any():
             self.units, times = merged(units, times)
-            self._unit_times: UnitTimes | None = UnitTimes(self.units, lengths, times)
-            self._beside_ms = _beside(times.sum(axis=1), whole)
-            steps = self._unit_times.steps
-        else:
-            self.units, self._unit_times = units.units, None
-            self._whole_times = WholeTimes(self.units, lengths, whole)
-            steps = self._whole_times.steps
-        self.steps = steps
-        self.steps_by_row = steps_by_row([(unit.kind, unit.axes) for unit in self.units], steps)
+            self._by_units = CalibratedTimes(self.units, lengths, times, whole)
+            if len(whole) < _ENOUGH or _better(self._by_units, self.units, lengths, times, whole):
+                self._times = self._by_units
+        self.original_ms = table.original_ms()
+        self.steps = (self._by_units or self._times).steps
+        self.steps_by_row = steps_by_row([(unit.kind, unit.axes) for unit in self.units], self.steps)
 
     def ms(self, lengths: Lengths) -> Floats:
         """Float64 [candidates] for ``lengths`` [candidates, rows of the cost model's table]."""
-        if self._unit_times is None:
-            return self._whole_times.whole_ms(lengths)
-        kernels = self.kernels_ms(lengths)
-        return np.asarray(np.maximum(kernels + self._beside_ms, _LEAST_SHARE * kernels))
-
-    def kernels_ms(self, lengths: Lengths) -> Floats:
-        """As ``ms``, the sum of kernels alone; zero where the runtime does not tell them."""
-        if self._unit_times is None:
-            return np.zeros(len(lengths))
-        return np.asarray(self._unit_times.times_ms(lengths).sum(axis=1))
+        return self._times.whole_ms(lengths)
 
     def lengths(self, widths: NDArray[np.int64]) -> Lengths:
         """Float64 [candidates, rows] for ``widths`` [candidates, spaces]."""
@@ -65,19 +62,40 @@ class Prediction:
 
     def of(self, atoms: Labels) -> float:
         """Milliseconds without ``atoms``."""
-        return float(self.ms(exact_lengths(self._cost, atoms))[0])
+        return float(self.ms(exact_lengths(self._cost, atoms))[0]) if atoms.size else self.original_ms
+
+    def ratio(self, atoms: Labels) -> float:
+        """To the original, without ``atoms``."""
+        return self.of(atoms) / self.original_ms
 
     def units_ms(self, atoms: Labels) -> dict[str, float]:
         """Milliseconds of every unit without ``atoms``, by its name; empty where the runtime does not tell."""
-        if self._unit_times is None:
+        if self._by_units is None:
             return {}
-        times = self._unit_times.times_ms(exact_lengths(self._cost, atoms))[0]
+        times = self._by_units.units_ms(exact_lengths(self._cost, atoms))[0]
         return {unit.name: float(ms) for unit, ms in zip(self.units, times, strict=True)}
 
 
-def _beside(kernels: Floats, whole: Floats) -> float:
-    """What a whole run takes beside its kernels, less what reading the clock for each of them took, in milliseconds.
+def _better(
+    found: CalibratedTimes, units: Sequence[WorkUnit], lengths: Lengths, times: Floats, whole: Floats
+) -> bool:  # fmt: skip
+    """Whether units foretell whole runs that they were not learnt from better than whole runs do.
 
-    Other programs make runs longer, and never shorter: so a low quantile over all samples counts.
+    They do but where kernels are too short to be timed: those of tiny models.
     """
-    return float(np.quantile(whole - kernels, _UNDISTURBED))
+
+    def by_units(known: NDArray[np.bool_]) -> Floats:
+        return CalibratedTimes(units, lengths[known], times[known], whole[known], found.steps).whole_ms(lengths)
+
+    def by_whole(known: NDArray[np.bool_]) -> Floats:
+        return WholeTimes(units, lengths[known], whole[known]).whole_ms(lengths)
+
+    return _held_out(by_units, whole) < _held_out(by_whole, whole)
+
+
+def _held_out(learn: Callable[[NDArray[np.bool_]], Floats], whole: Floats) -> float:
+    """Mean relative error on samples left out in turn; the first one, the model as it is, is always known."""
+    fold = np.arange(len(whole)) % _FOLDS
+    fold[0] = -1
+    errors = [np.abs(learn(fold != each) / whole - 1)[fold == each] for each in range(_FOLDS)]
+    return float(np.concatenate(errors).mean())

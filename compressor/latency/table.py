@@ -31,6 +31,7 @@ class Sample(BaseModel):
         widths: channels kept of every space.
         units_ms: milliseconds of every unit of work, by its name; empty where the runtime does not tell.
         whole_ms: of a whole run, without profiling.
+        reference_ms: of the original in the same moments; None where it was not measured.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -38,6 +39,7 @@ class Sample(BaseModel):
     widths: list[int]
     units_ms: dict[str, float] = Field(default_factory=dict)
     whole_ms: float = Field(gt=0)
+    reference_ms: float | None = Field(default=None, gt=0)
 
 
 class LatencyTable(BaseModel):
@@ -70,14 +72,24 @@ class LatencyTable(BaseModel):
         """Int64 [samples, spaces]."""
         return np.array([sample.widths for sample in self.samples], np.int64).reshape(-1, len(self.spaces))
 
+    def original_ms(self) -> float:
+        """The model with all channels, at the machine's usual speed."""
+        found = [sample.reference_ms for sample in self.samples if sample.reference_ms is not None]
+        return float(np.median(found)) if found else self.samples[0].whole_ms
+
     def whole_ms(self) -> NDArray[np.float64]:
-        """Float64 [samples]."""
-        return np.array([sample.whole_ms for sample in self.samples])
+        """Float64 [samples], at the machine's usual speed."""
+        return np.array([sample.whole_ms for sample in self.samples]) / self._pace()
 
     def units_ms(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Float64 [samples, units] in the order of ``names``."""
+        """Float64 [samples, units] in the order of ``names``, at the machine's usual speed."""
         rows = [[sample.units_ms.get(name, 0.0) for name in names] for sample in self.samples]
-        return np.array(rows, np.float64).reshape(-1, len(names))
+        return np.array(rows, np.float64).reshape(-1, len(names)) / self._pace()[:, None]
+
+    def _pace(self) -> NDArray[np.float64]:
+        """Float64 [samples]: how much longer the original took than it usually does, while each was measured."""
+        usual = self.original_ms()
+        return np.array([(sample.reference_ms or usual) / usual for sample in self.samples], np.float64)
 
 
 def new_table(analysis: Analysis, facts: dict[str, Any]) -> LatencyTable:

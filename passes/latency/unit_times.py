@@ -38,21 +38,24 @@ class UnitTimes:
         units: of the graph.
         lengths: float64 [samples, rows]: what was measured.
         times_ms: float64 [samples, units]: how long each unit took.
+        steps: by kind, where they are known already.
 
     Attributes:
         steps: by kind of unit, the multiple of channels in which its cost rises; 1 where it rises smoothly.
     """
 
-    def __init__(self, units: Sequence[WorkUnit], lengths: Lengths, times_ms: Floats) -> None:
+    def __init__(
+        self, units: Sequence[WorkUnit], lengths: Lengths, times_ms: Floats, steps: Mapping[str, int] | None = None
+    ) -> None:
         self._units = units
         groups = _groups(units)
-        self.steps: dict[str, int] = {}
-        for kind in dict.fromkeys(unit.kind for unit in units):
-            own = [members for members in groups if units[members[0]].kind == kind]
-            longest = max((lengths[:, row].max() for group in own for n in group for row in units[n].axes), default=1)
-            tried = [step for step in STEPS if step * _SEEN <= longest] or [1]
-            errors = {step: sum(self._error(members, lengths, times_ms, step) for members in own) for step in tried}
-            self.steps[kind] = best_step(errors, float(times_ms[:, np.concatenate(own)].sum()))
+        kinds = dict.fromkeys(unit.kind for unit in units)
+        self.steps: dict[str, int] = {
+            kind: self._step([members for members in groups if units[members[0]].kind == kind], lengths, times_ms)
+            if steps is None
+            else steps[kind]
+            for kind in kinds
+        }
         self._weights: list[tuple[list[int], int, Floats]] = []
         for members in groups:
             step = self.steps[units[members[0]].kind]
@@ -67,6 +70,14 @@ class UnitTimes:
             for member in members:
                 found[:, member] = _features(self._units[member], lengths, step) @ weights
         return found
+
+    def _step(self, groups: Sequence[Sequence[int]], lengths: Lengths, times_ms: Floats) -> int:
+        """The step of all units of one kind."""
+        units = self._units
+        longest = max((lengths[:, row].max() for group in groups for n in group for row in units[n].axes), default=1)
+        tried = [step for step in STEPS if step * _SEEN <= longest] or [1]
+        errors = {step: sum(self._error(members, lengths, times_ms, step) for members in groups) for step in tried}
+        return best_step(errors, float(times_ms[:, np.concatenate(groups)].sum()))
 
     def _error(self, members: Sequence[int], lengths: Lengths, times_ms: Floats, step: int) -> float:
         features = np.concatenate([_features(self._units[member], lengths, step) for member in members])
@@ -126,7 +137,8 @@ def _features(unit: WorkUnit, lengths: Lengths, step: int) -> Floats:
     """Float64 [candidates, features]."""
     zero = np.zeros(len(lengths))
     macs = sum((constant * product(rows, lengths, 1) for constant, rows in unit.work), zero)
-    columns = [np.ones(len(lengths)), macs, sum((product(rows, lengths, 1) for rows in unit.outputs), zero)]
+    # Of equals, the fit takes the first: what one sample does not tell apart is work rather than a constant.
+    columns = [macs, np.ones(len(lengths)), sum((product(rows, lengths, 1) for rows in unit.outputs), zero)]
     columns += [lengths[:, row] for row in unit.axes]
     columns += [macs * (lengths[:, row] % _VECTOR != 0) for row in unit.axes]
     if step > 1:

@@ -42,10 +42,11 @@ class WholeTimes:
         return np.asarray(self._features(lengths, self._step) @ self._weights)
 
     def _features(self, lengths: Lengths, step: int) -> Floats:
-        columns: dict[tuple[str, str], Floats] = {("", "constant"): np.ones(len(lengths))}
+        columns: dict[tuple[str, str], Floats] = {}
         for unit in self._units:
             work = sum((c * product(rows, lengths, step) for c, rows in unit.work), np.zeros(len(lengths)))
             elements = sum((product(rows, lengths, 1) for rows in unit.outputs), np.zeros(len(lengths)))
             for kind, values in (("work", work), ("elements", elements)):
                 columns[unit.op, kind] = columns.get((unit.op, kind), np.zeros(len(lengths))) + values
-        return np.stack(list(columns.values()), axis=1)
+        # Of equals, the fit takes the first: what one sample does not tell apart is work rather than a constant.
+        return np.stack([*columns.values(), np.ones(len(lengths))], axis=1)

@@ -34,6 +34,7 @@ class WorkUnit:
         work: (constant, rows of an axis table): multiply-accumulates are the constant times the lengths of those axes.
         outputs: rows of the axes of every tensor that it computes.
         ops: types of its nodes.
+        how: settings of the heavy op, as strides: they decide which kernel computes it.
     """
 
     name: str
@@ -41,18 +42,21 @@ class WorkUnit:
     work: tuple[tuple[int, Rows], ...]
     outputs: tuple[Rows, ...]
     ops: tuple[str, ...]
+    how: str = ""
 
     @property
     def signature(self) -> tuple[object, ...]:
         """Alike for units that do the same, whatever widths their axes have."""
         work = tuple((constant, tuple(min(row, 0) for row in rows)) for constant, rows in self.work)
-        return self.op, work, tuple(tuple(min(row, 0) for row in rows) for rows in self.outputs), self.ops
+        outputs = tuple(tuple(min(row, 0) for row in rows) for rows in self.outputs)
+        return self.op, self.how, work, outputs, self.ops
 
     def with_part(self, other: WorkUnit) -> WorkUnit:
         """The two as one."""
         return WorkUnit(
-            self.name, self.op or other.op, self.work + other.work, self.outputs + other.outputs, self.ops + other.ops
-        )
+            self.name, self.op or other.op, self.work + other.work, self.outputs + other.outputs, self.ops + other.ops,
+            self.how + other.how,
+        )  # fmt: skip
 
     @property
     def kind(self) -> str:
@@ -101,8 +105,10 @@ class WorkUnits:
             part.outputs += [tuple(map(table.add, labels)) for labels in axes if labels is not None]
         numbers = {anchor: number for number, anchor in enumerate(parts)}
         for anchor, part in parts.items():
-            name, op = (FIRST, "") if anchor < 0 else (nodes[anchor].outputs[0].name, nodes[anchor].op)
-            self.units.append(WorkUnit(name, op, tuple(part.work), tuple(part.outputs), tuple(part.ops)))
+            name, op, how = FIRST, "", ""
+            if anchor >= 0:
+                name, op, how = nodes[anchor].outputs[0].name, nodes[anchor].op, _settings(nodes[anchor])
+            self.units.append(WorkUnit(name, op, tuple(part.work), tuple(part.outputs), tuple(part.ops), how))
         for place, node in enumerate(nodes):
             self.unit_of |= {tensor.name: numbers[anchors[place]] for tensor in node.outputs}
         self.reader = list(range(len(self.units)))
@@ -110,6 +116,12 @@ class WorkUnits:
             mine = numbers[anchors[place]]
             for unit in {self.unit_of[tensor.name] for tensor in node.inputs if tensor.name in self.unit_of} - {mine}:
                 self.reader[unit] = mine if self.reader[unit] == unit else min(mine, self.reader[unit])
+
+
+def _settings(node: gs.Node) -> str:
+    """Attributes that are numbers or words."""
+    plain = {name: value for name, value in node.attrs.items() if isinstance(value, int | float | str | list | tuple)}
+    return repr(sorted(plain.items()))
 
 
 def _with_bodies(node: gs.Node) -> Iterator[gs.Node]:

@@ -63,7 +63,6 @@ def measure(subject: Network, setting: Setting, plans: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     prediction = found.prediction(subject.analysis, subject.cost)
     backend, original = setting.opened(), proto_of(subject.analysis, NO_ATOMS)
-    whole = prediction.of(NO_ATOMS)
     predicted, measured, noise = [], [], []
     for number in range(1, plans + 1):
         atoms = random_plan(subject, number)
@@ -75,7 +74,7 @@ def measure(subject: Network, setting: Setting, plans: int) -> dict[str, Any]:
         with openers["original"]() as session:
             feeds = setting.feeds(original, session)
         result = compare_here(openers, feeds, min_time_s=_TIME_S, seed=number)
-        predicted.append(prediction.of(atoms) / whole)
+        predicted.append(prediction.ratio(atoms))
         measured.append(result.ratios["pruned"].ratio)
         noise.append(abs(result.noise.ratio - 1))
     errors = [abs(one / other - 1) for one, other in zip(predicted, measured, strict=True)]

@@ -15,7 +15,7 @@ from compressor.latency.source import table_for
 from compressor.model_io import from_proto
 from compressor.normalize import normalize
 from compressor.passes.analysis import analyse
-from compressor.passes.cost import NO_ATOMS, CostModel
+from compressor.passes.cost import CostModel
 from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.latency.selection import select_within
 from compressor.passes.scores import CRITERIA, ScoreContext
@@ -58,7 +58,7 @@ def _seconds(model: Any) -> dict[str, float]:
     found = table_for(LatencyGoal(0.5, setting=Setting()), analysis, cost)
     times.append(time.perf_counter())
     prediction = found.prediction(analysis, cost)
-    budget = {"latency in ms": (0.5 * prediction.of(NO_ATOMS), prediction.ms)}
+    budget = {"latency in ms": (0.5 * prediction.original_ms, prediction.ms)}
     select_within(analysis, cost, scores, budget, Options(), steps=prediction.steps_by_row)
     times.append(time.perf_counter())
     return {

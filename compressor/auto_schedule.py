@@ -48,26 +48,35 @@ def decide(asked: Scheduling, loaded: Loaded, chooser: ByCriterion, job: Job) ->
     steps = asked.settings.get("steps")
     if asked.trials is not None:
         return _tried(asked.trials, STEPS if steps is None else steps, loaded, chooser, job)
+    trains, patient = job.finetune is not None, getattr(_function(job), "patience", None) is not None
+    share = share_of_parameters(loaded, chooser) if trains and not patient else None
     return advised(
-        share_of_parameters(loaded, chooser), has_attention(loaded.analysis.graph),
-        trains=job.finetune is not None, steps=STEPS if steps is None else steps,
-    )  # fmt: skip
+        share, has_attention(loaded.analysis.graph), patient=patient, steps=STEPS if steps is None else steps
+    )
 
 
-def advised(share: float, attention: bool, *, trains: bool, steps: int = STEPS) -> Decision:
+def advised(share: float | None, attention: bool, *, patient: bool = False, steps: int = STEPS) -> Decision:
     """What the paper's findings come to.
 
+    Hybrid, which it found best at nearly all ratios, is a large cut with much patience and a tail of small ones with
+    little: without patience there is no such schedule, and what it found of the others decides.
+
     Args:
-        share: of the parameters, that is to go.
+        share: of the parameters, that is to go; None where nothing is trained after each step (or where it is patient).
         attention: is the network a transformer?
-        trains: is there fine-tuning after each step?
-        steps: of an iterative schedule.
+        patient: does training end when it has not improved for a number of epochs?
+        steps: of an iterative schedule, the first cut of hybrid included.
     """
     override = "name another with --schedule to override, or have candidates tried with --trials"
-    if not trains:
+    if patient:
+        chosen = _in_steps("hybrid", steps)
+        after = f"1 + {chosen.settings['steps']} steps"
+        why = "training has patience, and with it hybrid was best at nearly all ratios"
+        return Decision(chosen, [f"schedule hybrid in {after}: {why} ({_PAPER}); {override}"])
+    if share is None:
         why = "nothing is trained between steps, which is what iterative pruning is for"
         return Decision(Scheduling(), [f"schedule one-shot: {why}; {override}"])
-    hybrid = f"it found hybrid best at nearly all ratios: --schedule hybrid ({_PAPER})"
+    hybrid = f"with --patience it found hybrid best at nearly all ratios ({_PAPER})"
     if attention:
         why = "transformers favour iterative pruning"
     elif share >= CROSSOVER:
@@ -81,9 +90,11 @@ def advised(share: float, attention: bool, *, trains: bool, steps: int = STEPS) 
 
 def share_of_parameters(loaded: Loaded, chooser: ByCriterion) -> float:
     """Of the parameters, that the target takes; for other metrics as L1 would meet it at once."""
+    share = 1 - chooser.target.keep
     if chooser.target.metric == "params":
-        return 1 - chooser.target.keep
-    at_once = replace(chooser, criterion="l1", statistics=None, shares=(1 - chooser.target.keep,))
+        return share
+    # As if a step were to follow: then a latency is come to without being confirmed, which takes longest.
+    at_once = replace(chooser, criterion="l1", statistics=None, shares=(share, share))
     found = at_once.step(loaded, 1, [])
     return 1 - found.after.params / found.before.params
 
@@ -122,8 +133,7 @@ def _in_steps(name: str, steps: int) -> Scheduling:
 
 def _trial_training(job: Job) -> Finetuning:
     """Training as asked for, without what would make budgets unequal."""
-    wish = job.finetune
-    function: Any = None if wish is None else wish.function
+    wish, function = job.finetune, _function(job)
     if wish is None or wish.data is None or not hasattr(function, "schedule_used"):  # a Trainer has
         raise UsageError(
             "trials need the ready-made trainer and data", fix="Give --data with labels, or leave --trials out."
@@ -136,6 +146,11 @@ def _trial_training(job: Job) -> Finetuning:
         learning_rate=function.peak_learning_rate, original_learning_rate=None,
     )  # fmt: skip
     return replace(plain, checkpoints=None)
+
+
+def _function(job: Job) -> Any:
+    """What trains: a ``Trainer``, or a function of the user's; None where nothing is trained."""
+    return None if job.finetune is None else job.finetune.function
 
 
 def _figure(validation: Mapping[str, float | None] | None, wish: Finetuning) -> float:

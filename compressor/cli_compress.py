@@ -10,9 +10,10 @@ import typer
 from compressor import cli_latency as latencies
 from compressor import cli_schedule as schedules
 from compressor import cli_training as options
-from compressor.cli_options import DimOption, JsonFlag, ModelArgument, OutputOption, SeedOption
+from compressor.cli_options import DimOption, JsonFlag, ModelArgument, OutputOption, SeedOption, named_sizes
 from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
 from compressor.errors import UsageError
+from compressor.target_options import TargetOptions
 from compressor.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -124,24 +125,23 @@ def compress(
     monitor: options.MonitorOption = None,
     distill: options.DistillOption = False,
     distill_share: options.ShareOption = None,
+    distill_temperature: options.TemperatureOption = None,
     distill_features: options.FeaturesOption = None,
     validation: options.ValidationOption = None,
     pixels: options.PixelsOption = None,
     device: options.DeviceOption = None,
+    precision: options.PrecisionOption = None,
+    keep_zeros: options.KeepZerosFlag = False,
     checkpoints: options.CheckpointsOption = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Write without proof.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Remove the least important channels until the target is met, prove the result, recover or train it, write it."""
-    setting = latencies.setting_of(backend, threads, batch, dim)
-    goal = latencies.latency_goal(
-        latency, latency_ms, energy, setting, latency_table, table_minutes, pareto=pareto is not None,
-        memory=memory is not None,
+    target = TargetOptions(
+        params=params, macs=macs, channels=channels, size=size, memory=memory, latency=latency, latency_ms=latency_ms,
+        energy=energy, backend=backend, threads=threads, batch=batch, dim=named_sizes(dim) or None, table=latency_table,
+        table_minutes=table_minutes, pareto=pareto is not None,
     )  # fmt: skip
-    targets = {
-        "params": params, "macs": macs, "channels": channels, "size": size,
-        "memory": latencies.memory_of(memory, setting), "latency": goal,
-    }  # fmt: skip
     choices = {
         "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
         "round_to": round_to,
@@ -152,14 +152,17 @@ def compress(
     if no_align_groups:
         given["align_groups"] = False
     settings = {"steps": steps, "rate": rate, "first": first, "of": tail, "base": base}
+    targets = target.targets()
     if replay is not None:
-        named = {"schedule": schedule, "shares": shares, "trials": trials, **settings, "tail": settings.pop("of")}
-        _refuse_with_replay({**targets, **given, **named, "plan": plan})
+        named = {"schedule": schedule, "steps": steps, "rate": rate, "first": first, "tail": tail, "base": base,
+                 "shares": shares, "trials": trials, "plan": plan}  # fmt: skip
+        _refuse_with_replay([*target.given(), *given, *(name for name in named if named[name] is not None)])
     wish = TrainingOptions(
         data=data, finetune=finetune, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
         lr=lr, original_lr=original_lr, clip=clip, patience=patience, tail_patience=tail_patience, monitor=monitor,
-        distill=distill, distill_share=distill_share, distill_features=distill_features, validation=validation,
-        pixels=pixels, device=device, checkpoints=checkpoints,
+        distill=distill, distill_share=distill_share, distill_temperature=distill_temperature,
+        distill_features=distill_features, validation=validation, pixels=pixels, device=device, precision=precision,
+        keep_zeros=keep_zeros, checkpoints=checkpoints,
     ).wish(output, optional=True)  # fmt: skip
     after: dict[str, Any] = {
         "data": data, "recover": recover, "pixels": pixels, "finetune": wish, "evaluate": options.evaluation(evaluate)
@@ -205,17 +208,18 @@ def _pareto(
     how = {"criterion": given.pop("criterion", "l1"), "options": Options(**given)}
     plan, goal = common.pop("plan_path"), common.pop("latency")
     points = pareto(model, output, latencies.ratios(shares), goal, plan=plan, **how, **common)
+    options.forget_checkpoints(output)
     if as_json:
         emit_json({"kind": "pareto", "version": 1, "points": [point.to_json() for point in points]})
     else:
         emit(*pareto_lines(points))
 
 
-def _refuse_with_replay(others: dict[str, Any]) -> None:
-    extra = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
-    if extra:
+def _refuse_with_replay(given: list[str]) -> None:
+    if given:
+        extra = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
-            f"--replay takes everything from its plan, so {', '.join(extra)} would have no effect",
+            f"--replay takes everything from its plan, so {extra} would have no effect",
             fix="Leave out the one or the other.",
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +34,14 @@ def finetune(
     monitor: options.MonitorOption = None,
     distill: options.DistillOption = False,
     distill_share: options.ShareOption = None,
+    distill_temperature: options.TemperatureOption = None,
     distill_features: options.FeaturesOption = None,
     validation: options.ValidationOption = None,
     pixels: options.PixelsOption = None,
     device: options.DeviceOption = None,
+    precision: options.PrecisionOption = None,
     checkpoints: options.CheckpointsOption = None,
-    keep_zeros: Annotated[bool, typer.Option("--keep-zeros", help="Weights that are exactly zero stay so.")] = False,
+    keep_zeros: options.KeepZerosFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -48,12 +49,12 @@ def finetune(
     wish = TrainingOptions(
         data=data, finetune=function, epochs=epochs, minutes=minutes, batch_size=batch_size, optimizer=optimizer,
         lr=lr, original_lr=original_lr, clip=clip, patience=patience, monitor=monitor, distill=distill,
-        distill_share=distill_share, distill_features=distill_features, validation=validation, pixels=pixels,
-        device=device, checkpoints=checkpoints,
+        distill_share=distill_share, distill_temperature=distill_temperature, distill_features=distill_features,
+        validation=validation, pixels=pixels, device=device, precision=precision, keep_zeros=keep_zeros,
+        checkpoints=checkpoints,
     ).wish(output)  # fmt: skip
     if wish is None:
         raise UsageError("there is nothing to train with", fix="Give --data, or --finetune path.py:function.")
-    wish = replace(wish, keep_zeros=keep_zeros)
     own = options.evaluation(evaluate)
     from compressor.cli_tables import training_lines
     from compressor.finetuning import finetune_file

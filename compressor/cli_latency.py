@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from compressor.cli_options import DimOption, JsonFlag, ModelArgument, OutputOption, named_sizes
 from compressor.cli_output import OUTCOME, emit, emit_json, progress
 from compressor.errors import UsageError
-
-if TYPE_CHECKING:
-    from compressor.latency.goal import LatencyGoal
-    from compressor.latency.setting import Setting
-    from compressor.memory_goal import MemoryGoal
+from compressor.target_options import setting_of
 
 LatencyOption: TypeAlias = Annotated[
     float | None,
@@ -55,54 +50,6 @@ MinutesOption: TypeAlias = Annotated[
 ]
 
 
-def setting_of(backend: str | None, threads: int | None, batch: int | None, dim: list[str] | None) -> Setting:
-    """Where latency counts, by the options given."""
-    from compressor.latency.setting import Setting
-
-    named = {"backend": backend, "threads": threads, "batch": batch, "dims": named_sizes(dim)}
-    given: dict[str, Any] = {name: value for name, value in named.items() if value}
-    return Setting(**given)
-
-
-def latency_goal(
-    ratio: float | None, ms: float | None, energy: float | None, setting: Setting, table: Path | None,
-    minutes: float | None, *, pareto: bool, memory: bool,
-) -> LatencyGoal | None:  # fmt: skip
-    """What the options ask for; None where they ask for no latency and no energy.
-
-    Args:
-        memory: whether a peak of memory is asked for, which has sizes of inputs too.
-
-    Raises:
-        UsageError: they do not fit together.
-    """
-    from compressor.latency.goal import LatencyGoal
-    from compressor.latency.setting import Setting
-
-    if ratio is None and ms is None and energy is None and not pareto:
-        other = replace(setting, batch=1, dims={}) if memory else setting
-        if other != Setting() or table is not None or minutes is not None:
-            raise UsageError(
-                "options of a latency without one", fix="Give --latency, --latency-ms or --pareto, or leave them out."
-            )
-        return None
-    if pareto and (ratio, ms, energy) != (None, None, None):
-        raise UsageError("--pareto beside another latency", fix="Give the one or the other.")
-    more: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
-    if energy is not None:
-        if ratio is not None or ms is not None:
-            raise UsageError("--energy beside a latency", fix="Give one of --latency, --latency-ms and --energy.")
-        return LatencyGoal(energy, None, setting, table, **more, of="energy")
-    return LatencyGoal(0.5 if pareto else ratio, ms, setting, table, **more)
-
-
-def memory_of(share: float | None, setting: Setting) -> MemoryGoal | None:
-    """What ``--memory`` asks for, at the sizes of inputs given."""
-    from compressor.memory_goal import MemoryGoal
-
-    return None if share is None else MemoryGoal(share, setting.batch, setting.dims)
-
-
 def ratios(text: str) -> list[float]:
     """The shares that ``--pareto`` names.
 
@@ -135,7 +82,7 @@ def table(
 
     with progress("measuring") as report:
         made = make_table(
-            model, output, setting_of(backend, threads, batch, dim), minutes,
+            model, output, setting_of(backend, threads, batch, named_sizes(dim)), minutes,
             tell=lambda done, total: report("samples", done, total),
         )  # fmt: skip
     OUTCOME.written.append(str(output))

@@ -67,6 +67,10 @@ DistillOption: TypeAlias = Annotated[
 ShareOption: TypeAlias = Annotated[
     float | None, typer.Option("--distill-share", help="Another share than half; 1 needs no labels.")
 ]
+TemperatureOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--distill-temperature", help="By which both outputs are softened to be compared.", show_default="4"),
+]
 FeaturesOption: TypeAlias = Annotated[
     float | None, typer.Option("--distill-features", help="Weight of the distance of inner tensors to the original's.")
 ]
@@ -79,6 +83,17 @@ PixelsOption: TypeAlias = Annotated[
 ]
 DeviceOption: TypeAlias = Annotated[
     str | None, typer.Option("--device", help="As PyTorch names it.", show_default="cuda where there is one")
+]
+PrecisionOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What steps compute in: float32, bfloat16, or auto: float16 on CUDA where that is safe.",
+        show_default="auto",
+    ),
+]
+KeepZerosFlag: TypeAlias = Annotated[
+    bool, typer.Option("--keep-zeros", help="Weights that are exactly zero stay so in training.")
 ]
 CheckpointsOption: TypeAlias = Annotated[
     Path | None,
@@ -93,7 +108,7 @@ def checkpoints_named(wish: Finetuning | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         folder = None if wish is None or wish.checkpoints is None else Path(wish.checkpoints)
-        if folder is not None and any(any(folder.glob(pattern)) for pattern in _CHECKPOINTS):
+        if folder is not None and any(any(folder.rglob(pattern)) for pattern in _CHECKPOINTS):
             OUTCOME.written.append(f"{folder} (the same command goes on from there)")
         raise
 
@@ -102,10 +117,11 @@ def forget_checkpoints(output: Path) -> None:
     """Remove the default folder's: the result is written. One that the user named stays."""
     folder = default_checkpoints(output)
     for pattern in _CHECKPOINTS:
-        for path in folder.glob(pattern):
+        for path in folder.rglob(pattern):
             path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it never was, or holds something of the user's
-        folder.rmdir()
+    for place in (*(path for path in folder.glob("*") if path.is_dir()), folder):
+        with contextlib.suppress(OSError):  # it never was, or holds something of the user's
+            place.rmdir()
 
 
 class Result(Protocol):

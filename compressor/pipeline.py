@@ -12,6 +12,7 @@ from compressor.auto_schedule import decide
 from compressor.backends.fingerprint import fingerprint
 from compressor.choosing import ByCriterion, ByPlan, Chooser
 from compressor.data_use import data_of, recovering, statistics
+from compressor.errors import UsageError
 from compressor.finetuning import Finetuning
 from compressor.job import Job, as_finetuning
 from compressor.latency.choosing import ByLatency
@@ -28,10 +29,11 @@ from compressor.proof import Progress, silent
 from compressor.results import Compression, Counts
 from compressor.scheduling import AUTO, Scheduling, as_scheduling
 from compressor.step_record import training_of_all
+from compressor.step_results import share_begun_with
 from compressor.steps import carry_out_steps
 from compressor.target_choice import memory_goal, targets_of
 from compressor.targets import PathLike, check_paths, spare
-from compressor.training.torchrun import leads
+from compressor.training.torchrun import leads, under_torchrun
 from compressor.user_evaluation import Evaluate
 
 if TYPE_CHECKING:
@@ -102,10 +104,17 @@ def compress(
     shares = {"channels": channels, "params": params, "macs": macs, "size": size, "memory": None}
     if peak is not None:
         shares["memory"] = peak.keep
-    target, budgets = targets_of(shares, goal, Path(model))
+    if goal is not None and under_torchrun():
+        raise UsageError(
+            "what is measured would be another in each process of torchrun",
+            fix="Cut without torchrun, then train the result under it: `compressor finetune --teacher ORIGINAL`.",
+        )
+    own = as_finetuning(finetune)
+    known = None if goal is None or goal.ms is None else share_begun_with(own, goal.ms)
+    target, budgets = targets_of(shares, goal, Path(model), known)
     needs = CRITERIA.get(criterion).needs  # an unknown name is said before any work
     asked = as_scheduling(schedule, steps)
-    wish = asked.patient(as_finetuning(finetune))
+    wish = asked.patient(own)
     source = data_of(data, samples, pixels, wish)
     criteria_see = statistics(source, seed)
     if needs and criteria_see is None:
@@ -123,7 +132,10 @@ def compress(
     chooser = ByCriterion(target, criterion, options or Options(), seed, criteria_see, (1 - target.keep,), memory=peak)
     if goal is not None:
         chooser = ByLatency(**vars(chooser), goal=goal, budgets=budgets, tell=progress)
-    decision = decide(asked, loaded, chooser, job)
+    try:
+        decision = decide(asked, loaded, chooser, job)
+    except NotFasterError as error:  # of a trial
+        return _original_instead(loaded, chooser, job, [f"{error} The original is returned."])
     chosen = decision.schedule
     chooser = replace(chooser, shares=chosen.shares(1 - target.keep), schedule=chosen.for_plan())
     return _carry_out(loaded, chooser, replace(job, finetune=chosen.patient(wish)), decision.notes)
@@ -135,7 +147,13 @@ def replay(
     finetune: Finetune | Finetuning | None = None, evaluate: Evaluate | None = None, keep_dropout: bool = False,
     progress: Progress = silent,
 ) -> Compression:  # fmt: skip
-    """Apply a saved plan to the model it was made for; the other arguments are those of ``compress``.
+    """Apply a saved plan to the model it was made for.
+
+    Args:
+        model: path of an ONNX file; it is never changed.
+        plan_path: the plan that ``compress`` saved.
+        output: path of the result, written whole or not at all.
+        verify, seed, data, samples, recover, pixels, finetune, evaluate, keep_dropout, progress: as for ``compress``.
 
     Raises:
         PlanError: the plan is malformed or was made for another graph.

@@ -76,8 +76,12 @@ def carry_out_steps(loaded: Loaded, chooser: Chooser, job: Job) -> Carried:
         start = time.perf_counter()
         found = results.load(number) if number < count else None
         if found is None:
-            with job.clock.stage("select"):
-                taken.append(chooser.step(current, number, merged(step.cuts for step in taken)))
+            chosen = results.load_choice(number)
+            if chosen is None:
+                with job.clock.stage("select"):
+                    chosen = chooser.step(current, number, merged(step.cuts for step in taken))
+                results.save_choice(number, chosen)
+            taken.append(chosen)
             job.progress("select", 1, 1)
         else:
             taken.append(found.step)

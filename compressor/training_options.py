@@ -30,10 +30,13 @@ class TrainingOptions:
     monitor: str | None = None
     distill: bool = False
     distill_share: float | None = None
+    distill_temperature: float | None = None
     distill_features: float | None = None
     validation: float | None = None
     pixels: str | None = None
     device: str | None = None
+    precision: str | None = None
+    keep_zeros: bool = False
     checkpoints: Path | None = None
     tail_patience: int | None = None
     flags: bool = True  # given on the command line, as --names
@@ -65,17 +68,21 @@ class TrainingOptions:
             pixels=self.pixels or "unit",
             device=self.device,
             checkpoints=self.checkpoints or default_checkpoints(output),
+            keep_zeros=self.keep_zeros,
         )
 
     def check(self) -> None:
-        """Refuse options that a function of the user's would not hear of.
+        """Refuse options that would have no effect: what a function of the user's would not hear of, for example.
 
         Raises:
             UsageError: names them.
         """
         if self.finetune is None:
+            if not self.distill and self.distill_share is None:
+                self._refuse(["distill_temperature"], "without --distill or --distill-share")
             return
-        own = ("data", "finetune", "device", "checkpoints", *(() if self.data is None else ("validation", "pixels")))
+        of_data = () if self.data is None else ("validation", "pixels")
+        own = ("data", "finetune", "device", "keep_zeros", "checkpoints", *of_data)
         others = [name for name in ("data", *self._names()) if name not in own]
         self._refuse(others, "with --finetune, whose function decides")
 
@@ -83,13 +90,14 @@ class TrainingOptions:
         return [field.name for field in fields(self) if field.name not in ("data", "flags")]
 
     def _given(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if getattr(self, name) not in (None, False)]
+        found = {name: getattr(self, name) for name in names}
+        return [name for name, value in found.items() if value is not None and value is not False]
 
     def _refuse(self, names: list[str], why: str) -> None:
         given = self._given(names)
         if given:
             listed = ", ".join(f"--{name.replace('_', '-')}" if self.flags else name for name in given)
-            said = why if self.flags else why.replace("--", "")
+            said = why if self.flags else why.replace("--", "").replace("distill-", "distill_")
             raise UsageError(f"{listed} would have no effect {said}", fix="Leave out the one or the other.")
 
     def _function(self) -> Any:
@@ -109,11 +117,16 @@ class TrainingOptions:
             "seconds": seconds, "batch_size": self.batch_size, "optimizer": self.optimizer, "learning_rate": self.lr,
             "original_learning_rate": self.original_lr, "clip_norm": self.clip, "patience": self.patience,
             "tail_patience": self.tail_patience, "monitor": self.monitor, "epochs": self.epochs,
+            "precision": self.precision,
         }  # fmt: skip
         given = {name: value for name, value in given.items() if value is not None}
         if seconds is not None and self.epochs is None:
             given["epochs"] = None
-        return Trainer(**given, mixture=Mixture(distill=share or 0.0, features=self.distill_features or 0.0))
+        mixed: dict[str, Any] = {
+            "distill": share, "temperature": self.distill_temperature, "features": self.distill_features
+        }  # fmt: skip
+        mixture = Mixture(**{name: value for name, value in mixed.items() if value is not None})
+        return Trainer(**given, mixture=mixture)
 
 
 def default_checkpoints(output: Path) -> Path:

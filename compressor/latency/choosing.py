@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,19 @@ class ByLatency(ByCriterion):
         """See Chooser."""
         setting = self.goal.setting
         sizes = {f"dim {name}": size for name, size in sorted(setting.dims.items())}
+        wanted = {} if self.goal.ms is None else {"latency_ms": self.goal.ms}
         return {
-            **super().made_with, "backend": setting.backend, "threads": setting.threads, "batch": setting.batch,
-            **sizes, **self.budgets,
+            **super().made_with, **wanted, "backend": setting.backend, "threads": setting.threads,
+            "batch": setting.batch, **sizes, **self.budgets,
         }  # fmt: skip
 
     def _select(
         self, analysis: Analysis, cost: CostModel, scores: Scores, target: Target, options: Options, gone: Labels,
         last: bool,
     ) -> tuple[Selection, Mapping[str, Any] | None]:  # fmt: skip
-        source = table_for(self.goal, analysis, cost, lambda done, total: self.tell("latency table", done, total))
+        # What earlier steps left of the table's time is none: the first one took what it needs.
+        goal = replace(self.goal, minutes=0.0) if gone.size else self.goal
+        source = table_for(goal, analysis, cost, lambda done, total: self.tell("latency table", done, total))
         shares = {name: self._share(keep, target) for name, keep in self.budgets.items()}
         loop = Loop(
             analysis, cost, source, self.goal.setting, self.tell, byte_budgets(cost, shares), of=self.goal.of

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compressor.errors import NothingToPruneError, UsageError
+from compressor.finetuning import Finetuning
 from compressor.latency.goal import LatencyGoal
 from compressor.pipeline import compress
 from compressor.results import Compression
+
+if TYPE_CHECKING:
+    from compressor.training.context import Finetune
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,16 @@ class ParetoPoint:
 
 def pareto(
     model: Path, output: Path, ratios: Sequence[float], goal: LatencyGoal, *, plan: Path | None = None,
-    **settings: Any,
+    finetune: Finetune | Finetuning | None = None, **settings: Any,
 ) -> list[ParetoPoint]:  # fmt: skip
     """``compress`` for each share of the original's latency, highest first, with one latency table.
 
     Args:
+        model: path of an ONNX file; it is never changed.
+        ratios: shares of the original's latency, all different, between 0 and 1.
         output, plan: each point's files have its share in their names: "small-0.50.onnx" for "small.onnx".
         goal: runtime, sizes and table; its ratio does not count.
+        finetune: of ``compress``; each point has a folder of its own in that of the checkpoints.
         settings: of ``compress``.
 
     Raises:
@@ -44,15 +51,27 @@ def pareto(
     names = [f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}" for ratio in ratios]
     if not ratios or len(set(names)) < len(names):
         raise UsageError("no latencies, or some twice", fix="Give different shares, such as 0.8,0.5.")
-    points = []
+    points: list[ParetoPoint] = []
     for ratio, name in sorted(zip(ratios, names, strict=True), reverse=True):
-        its_plan, wanted = None if plan is None else _named(plan, name), replace(goal, ratio=ratio, ms=None)
+        minutes = 0.0 if points else goal.minutes  # the first one made the table as good as time allows
+        wanted = replace(goal, ratio=ratio, ms=None, minutes=minutes)
+        its_plan = None if plan is None else _named(plan, name)
         try:
-            found = compress(model, _named(output, name), latency=wanted, plan_path=its_plan, **settings)
+            found = compress(
+                model, _named(output, name), latency=wanted, plan_path=its_plan, finetune=_apart(finetune, name),
+                **settings,
+            )  # fmt: skip
             points.append(ParetoPoint(ratio, found))
         except NothingToPruneError as error:  # the others are not out of reach for that
             points.append(ParetoPoint(ratio, None, str(error)))
     return points
+
+
+def _apart(finetune: Finetune | Finetuning | None, name: str) -> Finetune | Finetuning | None:
+    """With the checkpoints of this point alone: those of another are of another run."""
+    if not isinstance(finetune, Finetuning) or finetune.checkpoints is None:
+        return finetune
+    return replace(finetune, checkpoints=Path(finetune.checkpoints) / name)
 
 
 def _named(path: Path, name: str) -> Path:

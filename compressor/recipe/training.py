@@ -37,9 +37,12 @@ class Finetune(Part):
         monitor: what is best: validation loss or accuracy.
         distill: learn from the original's outputs too.
         distill_share: another share of the loss than half.
+        distill_temperature: by which both outputs are softened to be compared; 4 by default.
         distill_features: weight of the distance of inner tensors to the original's.
         validation: share of the data set aside to stop by; 0.1 by default.
         device: as PyTorch names it.
+        precision: what steps compute in: float32, bfloat16, or auto: float16 on CUDA where that is safe.
+        keep_zeros: weights that are exactly zero stay so.
     """
 
     data: str | None = Field(default=None, min_length=1)
@@ -56,9 +59,12 @@ class Finetune(Part):
     monitor: Literal["loss", "accuracy"] | None = None
     distill: bool = False
     distill_share: float | None = Field(default=None, gt=0, le=1)
+    distill_temperature: float | None = Field(default=None, gt=0)
     distill_features: float | None = Field(default=None, gt=0)
     validation: float | None = Field(default=None, gt=0, lt=1)
     device: str | None = Field(default=None, min_length=1)
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
+    keep_zeros: bool = False
 
 
 class Recover(Part):

@@ -132,21 +132,41 @@ def _pruning(found: Inspection) -> Iterator[str]:
     if off:
         yield "# No channel of this model can go; `compressor inspect` says why."
     yield f"{off}prune:"
-    yield f"{off}  macs: 0.5                     # share of the MACs to keep; or params, channels, latency"
+    yield f"{off}  macs: 0.5                     # share of the MACs to keep; or params, channels, size, memory"
+    yield f"{off}  # latency: 0.5                # instead: share of the time, measured; or latency_ms, energy;"
+    yield f"{off}  # size: 0.5                   #   beside it, not exceeded: the weights' bytes, and"
+    yield f"{off}  # memory: 0.5                 #   the peak of weights and live tensors"
+    yield f"{off}  # backend: onnxruntime-cpu    # of what is measured; `compressor doctor` lists them"
+    yield f"{off}  # threads: 1"
+    yield f"{off}  # batch: 1                    # size of a symbolic leading dimension; of memory, too"
+    dims = _dims(found)
+    if dims:
+        yield f"{off}  # dim: {dims}"
+    yield f"{off}  # table_minutes: 5            # of measuring; or table: t.json, made by `compressor table`"
     yield f"{off}  criterion: l1                 # from weights: l2, fpgm ...; from data: activation, obs, taylor ..."
     yield f"{off}  round_to: 8                   # runtimes compute channels in blocks"
     yield f"{off}  # scope: global               # rank all channels together, instead of the same share of every space"
     mark = "" if soft and not hard else "# "
     if soft:
         yield f"{off}  {mark}allow_width: true           # also cut what a normalisation runs over"
-    yield f"{off}  # schedule: geometric         # several cuts, with recovery and training after each"
+    yield f"{off}  # schedule: geometric         # several cuts, with recovery and training after each; or auto"
     yield f"{off}  # steps: 5"
     yield ""
     yield f"{off}recover:                        # makes up for what is gone; on made-up inputs where there is no data"
     yield ""
     yield "# finetune:                     # needs data with labels, or distill_share: 1"
     yield "#   epochs: 3"
-    yield "#   distill: true"
+    yield "#   patience: 5                 # stop after so many epochs without improvement"
+    yield "#   distill: true               # learn from the original's outputs, too"
+    yield "#   distill_temperature: 4"
+    yield "#   precision: auto             # or float32, bfloat16"
+
+
+def _dims(found: Inspection) -> str:
+    """Symbolic dimensions beside the leading ones, as a mapping in YAML; empty where there are none."""
+    named = [size for shape in found.inputs.values() for size in shape[1:] if isinstance(size, str)]
+    sizes = ", ".join(f"{_quoted(name)}: 128" for name in dict.fromkeys(named))
+    return f"{{{sizes}}}" if sizes else ""
 
 
 def _rest(found: Inspection) -> Iterator[str]:
@@ -159,10 +179,9 @@ def _rest(found: Inspection) -> Iterator[str]:
     yield "bench:"
     yield "  threads: 1"
     yield "  batch: 1                      # size of a symbolic leading dimension"
-    named = [size for shape in found.inputs.values() for size in shape[1:] if isinstance(size, str)]
-    if named:
-        sizes = ", ".join(f"{_quoted(name)}: 128" for name in dict.fromkeys(named))
-        yield f"  # dim: {{{sizes}}}"
+    dims = _dims(found)
+    if dims:
+        yield f"  # dim: {dims}"
     yield "  seconds: 2.0                  # measured time for each model"
     yield ""
     yield "# gate:                         # the policy of a release; `compressor gate --schema` prints all checks"

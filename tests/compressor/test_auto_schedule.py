@@ -15,24 +15,28 @@ from tests.passes.graphs import model
 
 
 @pytest.mark.parametrize(
-    ("share", "attention", "trains", "name", "said"),
+    ("share", "attention", "patient", "name", "said"),
     [
-        (0.5, False, True, "one-shot", "below about 80% one-shot with patience is better"),
-        (0.79, False, True, "one-shot", "79% of the parameters go"),
-        (0.8, False, True, "geometric", "from about 80% on geometric is better"),
-        (0.5, True, True, "geometric", "transformers favour iterative"),
-        (0.9, True, False, "one-shot", "nothing is trained between steps"),
+        (0.5, False, False, "one-shot", "below about 80% one-shot with patience is better"),
+        (0.79, False, False, "one-shot", "79% of the parameters go"),
+        (0.8, False, False, "geometric", "from about 80% on geometric is better"),
+        (0.5, True, False, "geometric", "transformers favour iterative"),
+        (None, True, False, "one-shot", "nothing is trained between steps"),
+        (None, False, True, "hybrid", "hybrid in 1 + 6 steps: training has patience"),
+        (None, True, True, "hybrid", "hybrid was best at nearly all ratios"),
     ],
 )
-def test_advice_follows_the_papers_findings(share: float, attention: bool, trains: bool, name: str, said: str) -> None:
-    decision = advised(share, attention, trains=trains, steps=7)
+def test_advice_follows_the_papers_findings(
+    share: float | None, attention: bool, patient: bool, name: str, said: str
+) -> None:
+    decision = advised(share, attention, patient=patient, steps=7)
     assert decision.schedule.name == name
-    assert dict(decision.schedule.settings) == ({"steps": 7} if name == "geometric" else {})
+    assert dict(decision.schedule.settings) == {"geometric": {"steps": 7}, "hybrid": {"steps": 6}}.get(name, {})
     assert said in decision.notes[0]
     assert "override" in decision.notes[0]
-    if trains:
+    if share is not None or patient:
         assert all("arXiv:2508.13836" in note for note in decision.notes)
-        assert "hybrid best at nearly all ratios" in decision.notes[1]
+        assert any("hybrid" in note and "best at nearly all ratios" in note for note in decision.notes)
 
 
 def test_the_command_line_says_what_it_takes_and_why(cli: Cli, tmp_path: Path) -> None:

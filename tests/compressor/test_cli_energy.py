@@ -38,7 +38,7 @@ def test_bench_says_why_there_are_none(cli: Cli, tmp_path: Path, monkeypatch: py
     [
         (("--energy", "0.5"), 3, "its energy cannot be measured: RAPL"),
         (("--energy", "1.5"), 2, "--energy 1.5 is not between 0 and 1"),
-        (("--energy", "0.5", "--latency", "0.5"), 2, "--energy beside a latency"),
+        (("--energy", "0.5", "--latency", "0.5"), 2, "--energy beside --latency"),
         (("--energy", "0.5", "--macs", "0.5"), 2, "exactly one"),
     ],
 )

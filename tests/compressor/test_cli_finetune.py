@@ -39,6 +39,21 @@ def test_prune_train_and_figures_from_one_line(cli: Cli, own: Path, tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} - before <= {"o.onnx", "__pycache__"}
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_precision_temperature_and_zeros(cli: Cli, own: Path, tmp_path: Path, compress: bool) -> None:
+    how = ("compress", MODEL, "--macs", "0.5") if compress else ("finetune", MODEL)
+    options = ("--data", f"{own}:train", "--distill", "--distill-temperature", "2", "--precision", "bfloat16", *QUICK)
+    result = cli.json(*how, "-o", tmp_path / "o.onnx", *options, "--keep-zeros")
+    settings = result["training"]["settings"]
+    assert settings["precision"] == "bfloat16"
+    assert (settings["mixture"]["temperature"], settings["mixture"]["distill"]) == (2.0, 0.5)
+    wrong = ("--data", f"{own}:train", "-o", tmp_path / "p.onnx")
+    assert "--distill-temperature would have no effect" in cli.error(*how, *wrong, "--distill-temperature", "2")
+    assert "unknown precision 'half'" in cli.error(*how, *wrong, "--precision", "half")
+    alone = cli.error(*how, "-o", tmp_path / "p.onnx", "--finetune", f"{own}:halve", "--precision", "bfloat16")
+    assert "--precision would have no effect with --finetune" in alone
+
+
 def test_tables_show_every_epoch(cli: Cli, own: Path, tmp_path: Path) -> None:
     out = cli.ok("finetune", MODEL, "-o", tmp_path / "o.onnx", "--data", f"{own}:train", *QUICK)
     assert "fine-tuned by Trainer on cpu, 114,826 of 115,658 weights trained" in out

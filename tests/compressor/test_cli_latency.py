@@ -103,10 +103,11 @@ def test_a_table_is_made_and_taken(cli: Cli, wide: Path, tmp_path: Path) -> None
     [
         (("--latency", "1.5"), "not between 0 and 1"),
         (("--latency", "0.5", "--macs", "0.5"), "exactly one"),
-        (("--latency", "0.5", "--latency-ms", "3"), "give one of"),
+        (("--latency", "0.5", "--latency-ms", "3"), "--latency-ms beside --latency"),
         (("--latency-ms", "1e9"), "no less than what the model takes"),
-        (("--threads", "2", "--macs", "0.5"), "options of a latency without one"),
+        (("--threads", "2", "--macs", "0.5"), "--threads would have no effect without a latency"),
         (("--latency", "0.5", "--backend", "nonsense"), "nonsense"),
+        (("--pareto", "0.8,0.5", "--energy", "0.5"), "--pareto, whose shares are of latencies"),
         (("--pareto", "0.5,x"), "are no numbers"),
         (("--pareto", "0.5,0.5"), "different shares"),
         (("--latency", "0.5", "--table", "none.json"), "cannot be read"),

@@ -120,6 +120,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.loaded": Floor.PIPELINE,
     "compressor.memory_goal": Floor.PIPELINE,
     "compressor.target_choice": Floor.PIPELINE,
+    "compressor.target_options": Floor.PIPELINE,
     "compressor.pipeline": Floor.PIPELINE,
     "compressor.auto_schedule": Floor.PIPELINE,
     "compressor.scheduling": Floor.PIPELINE,

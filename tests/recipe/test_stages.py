@@ -116,6 +116,14 @@ def test_what_comes_of_a_measurement_is_not_held_against_a_lock(tmp_path: Path) 
     assert {name for name, one in timed.items() if one.hardware} == {"prune", "bench", "gate", "report"}
 
 
+@pytest.mark.parametrize("target", [{"latency_ms": 1.0}, {"energy": 0.5}, {"latency": 0.5, "size": 0.5}])
+def test_whatever_is_measured_depends_on_the_hardware(tmp_path: Path, target: dict[str, float]) -> None:
+    assert planned(tmp_path, prune=target)["prune"].hardware
+    computed = planned(tmp_path, prune={"memory": 0.5, "batch": 4, "dim": {"time": 2}})["prune"]
+    assert not computed.hardware
+    assert computed.repeatable
+
+
 def test_a_schedule_of_several_steps_trains_and_recovers_itself(tmp_path: Path) -> None:
     stages = planned(tmp_path, prune={"macs": 0.5, "schedule": "geometric", "steps": 3})
     assert "finetune" not in stages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import onnx
@@ -9,6 +10,7 @@ import pytest
 from onnx import helper
 
 from compressor.recipe.schema import read_recipe
+from compressor.recipe.stage import STAGES
 from tests.compressor.cli_models import Cli, fixed_model, in_process, mlp, saved, snapshot
 from tests.recipe.small import document, network
 
@@ -33,6 +35,23 @@ def test_a_recipe_tells_what_was_found_and_runs(tmp_path: Path, cli: Cli) -> Non
     cli.ok("run", tmp_path / "sub" / "r.yaml", "--out", out, "--stop-after", "verify")
     report = document(out, "run.json")
     assert [one["stage"] for one in report["stages"]] == ["clean", "analyse", "prune", "recover", "fold", "verify"]
+
+
+def test_what_it_offers_in_comments_are_settings(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "m.onnx").write_bytes(network().SerializeToString())
+    cli.ok("init", tmp_path / "m.onnx", "-o", tmp_path / "r.yaml")
+    text = (tmp_path / "r.yaml").read_text(encoding="utf-8")
+    block, found = "", dict[str, set[str]]()
+    for line in text.splitlines():
+        plain = re.sub(r"^(#?) ( *)", lambda m: m[2] if m[1] else m[0], line)
+        if head := re.match(r"(?:# )?(\w+):(?: |$)", line):
+            block = head[1]
+        elif setting := re.match(r" +(?:# )?(\w+): ", plain):
+            found.setdefault(block, set()).add(setting[1])
+    for name, settings in found.items():
+        assert settings <= set(STAGES.get(name).settings.model_fields), name
+    assert {"size", "memory", "latency", "batch", "table_minutes", "schedule"} <= found["prune"]
+    assert {"patience", "precision", "distill_temperature"} <= found["finetune"]
 
 
 @pytest.mark.slow

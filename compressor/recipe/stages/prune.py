@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from compressor.backends.base import get_backend
-from compressor.latency.goal import LatencyGoal
-from compressor.latency.setting import Setting
 from compressor.passes.scores import CRITERIA
 from compressor.passes.selection import Options
 from compressor.recipe.common import RecipeFile
@@ -17,6 +16,7 @@ from compressor.recipe.stage import MODEL, STAGES, Flow, ModelStage, Outcome, Wo
 from compressor.recipe.training import RECOVER, training_parameters, training_sources, wish_of
 from compressor.scheduling import AUTO, Scheduling
 from compressor.settings import Part
+from compressor.target_options import COUNTED, MEASURED, PLACE, TargetOptions
 from compressor.units import count
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 PRUNE, PLAN = "prune", "plan.json"
 ONE_SHOT = "one-shot"
-_SHARES = ("macs", "params", "channels")
-_TARGETS = (*_SHARES, "latency", "latency_ms")
-_WHERE = ("backend", "threads", "batch", "dim", "table", "table_minutes")
 _SETTINGS = {"steps": "steps", "rate": "rate", "first": "first", "tail": "of", "base": "base", "shares": "shares"}
 _OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise")
 
@@ -35,10 +32,12 @@ class Prune(Part):
     """Structured pruning; see ``compressor compress --help``.
 
     Attributes:
-        macs, params, channels: the share to keep; one of them, or a latency.
-        latency, latency_ms: share of the original's time, or milliseconds; measured on this machine.
-        backend, threads, batch, dim, table, table_minutes: of a latency: runtime, sizes of inputs, and a table of times
-            to take (`compressor table`) or how long to measure for one.
+        macs, params, channels, size, memory: the share to keep, size of the weights' bytes, memory of the peak of
+            weights and live tensors. One of them, or a latency or energy, beside which size and memory may stand.
+        latency, latency_ms, energy: share of the original's time, milliseconds, or share of its energy; measured on
+            this machine.
+        backend, threads, batch, dim, table, table_minutes: of what is measured: runtime, sizes of inputs (of memory,
+            too), and a table of times to take (`compressor table`) or how long to measure for one.
         criterion: from weights: l1, l2, fpgm, lamp, bn-scale, random; from data: activation, obs, taylor, taylor-group,
             fisher, fisher-sampled.
         scope, floor, round_to, allow_width, align_groups, combine, normalise: how channels are ordered and rounded.
@@ -50,8 +49,11 @@ class Prune(Part):
     macs: float | None = Field(default=None, gt=0, lt=1)
     params: float | None = Field(default=None, gt=0, lt=1)
     channels: float | None = Field(default=None, gt=0, lt=1)
+    size: float | None = Field(default=None, gt=0, lt=1)
+    memory: float | None = Field(default=None, gt=0, lt=1)
     latency: float | None = Field(default=None, gt=0, lt=1)
     latency_ms: float | None = Field(default=None, gt=0)
+    energy: float | None = Field(default=None, gt=0, lt=1)
     backend: str | None = Field(default=None, min_length=1)
     threads: int | None = Field(default=None, gt=0, le=4096)
     batch: int | None = Field(default=None, gt=0)
@@ -76,19 +78,23 @@ class Prune(Part):
     trials: int | None = None
     verify: bool = True
 
-    @model_validator(mode="after")
-    def _one_target(self) -> Prune:
-        if sum(getattr(self, name) is not None for name in _TARGETS) != 1:
-            raise ValueError(f"give exactly one of {', '.join(_TARGETS)}, such as macs: 0.5 to keep half of the MACs")
-        idle = [name for name in _WHERE if getattr(self, name) is not None]
-        if idle and not self.by_latency:
-            raise ValueError(f"{', '.join(idle)} would have no effect without a latency")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one_result(cls, found: Any) -> Any:
+        if isinstance(found, dict) and "pareto" in found:
+            raise ValueError("a recipe ends in one model; several latencies at once are `compressor compress --pareto`")
+        return found
+
+    def target(self, recipe: RecipeFile) -> TargetOptions:
+        """What is asked for, with the table's path as seen from here."""
+        given = self.model_dump(include={*COUNTED, *MEASURED, *PLACE})
+        table = None if self.table is None else Path(recipe.placed(self.table))
+        return TargetOptions(**{**given, "table": table, "flags": False})
 
     @property
-    def by_latency(self) -> bool:
-        """Whether the target is a time."""
-        return self.latency is not None or self.latency_ms is not None
+    def measured(self) -> bool:
+        """Whether the target is a time or an energy."""
+        return any(getattr(self, name) is not None for name in MEASURED)
 
     def scheduling(self) -> Scheduling:
         """Schedule and settings; UsageError where they do not fit."""
@@ -98,20 +104,10 @@ class Prune(Part):
     def several(self) -> bool:
         """Whether there is more than one step, with recovery and training after each."""
         asked = self.scheduling()
-        keep = next(getattr(self, name) for name in _TARGETS if getattr(self, name) is not None)
         if asked.name == AUTO or self.latency_ms is not None:  # which share milliseconds are is known later
             return asked.name != ONE_SHOT
+        keep = next(share for name in (*MEASURED, *COUNTED) if (share := getattr(self, name)) is not None)
         return len(asked.shares(1 - keep)) > 1
-
-    def goal(self, recipe: RecipeFile) -> LatencyGoal | None:
-        """The latency to come to."""
-        if not self.by_latency:
-            return None
-        given = {name: getattr(self, name) for name in ("backend", "threads", "batch")}
-        setting = Setting(**{name: value for name, value in given.items() if value is not None}, dims=self.dim or {})
-        table = None if self.table is None else Path(recipe.placed(self.table))
-        more: dict[str, Any] = {} if self.table_minutes is None else {"minutes": self.table_minutes}
-        return LatencyGoal(self.latency, self.latency_ms, setting, table, **more)
 
 
 def in_steps(recipe: RecipeFile) -> bool:
@@ -128,11 +124,12 @@ class PruneStage(ModelStage):
 
     def measured(self, recipe: RecipeFile) -> bool:
         """See Stage."""
-        return block_of(recipe, PRUNE, Prune).by_latency
+        return block_of(recipe, PRUNE, Prune).measured
 
     def check(self, recipe: RecipeFile) -> None:
         """See Stage."""
         wish = block_of(recipe, PRUNE, Prune)
+        wish.target(recipe).check_one()
         if wish.backend is not None:
             get_backend(wish.backend)
         CRITERIA.get(wish.criterion)
@@ -162,7 +159,7 @@ class PruneStage(ModelStage):
         several = in_steps(recipe)
         result = compress(
             work.model, work.folder / MODEL, plan_path=work.folder / PLAN,
-            **{name: getattr(wish, name) for name in _SHARES}, latency=wish.goal(recipe), criterion=wish.criterion,
+            **wish.target(recipe).targets(), criterion=wish.criterion,
             options=Options(**wish.model_dump(include=set(_OPTIONS))), schedule=wish.scheduling(), seed=recipe.seed,
             verify=wish.verify, data=recipe.data(), samples=recipe.values.samples, pixels=recipe.values.pixels,
             recover=several and recipe.has(RECOVER), finetune=wish_of(recipe, work.scratch) if several else None,
@@ -184,4 +181,12 @@ def _lines(result: Compression) -> list[str]:
     proof = result.verification
     proven = "not verified" if proof is None else f"proven, max error {proof['max_error']:.1g} of the output"
     steps = f"{len(result.steps)} steps; " if result.steps else ""
-    return [f"{steps}{cut}; {proven}", *result.advice]
+    return [f"{steps}{cut}; {proven}", *_measured(result.latency), *result.advice]
+
+
+def _measured(found: Mapping[str, Any] | None) -> list[str]:
+    """What came of a latency or energy."""
+    if found is None:
+        return []
+    what, how = "energy" if found["of"] == "energy" else "latency", "measured" if found["measured"] else "predicted"
+    return [f"{what}: {found['ratio']:.3f} of the original's as {how}, asked for {found['goal_ratio']:.3f}"]

@@ -16,6 +16,7 @@ from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import aligned, best_orders, in_original_positions
 from compressor.passes.carried_scores import scores_without
 from compressor.passes.cost import CostModel
+from compressor.passes.group_scores import PositionScores, position_scores
 from compressor.passes.labels import Labels
 from compressor.passes.plan import Plan, PlanCounts, SpaceCut, atoms_of_cuts, cuts_of
 from compressor.passes.scores import CRITERIA
@@ -98,7 +99,7 @@ class ByCriterion:
     def step(self, current: Loaded, number: int, gone: Sequence[SpaceCut]) -> Step:
         """See Chooser."""
         options, last = self._options(), number == len(self.shares)
-        orders = best_orders(current.analysis, gone) if options.align_groups else {}
+        orders = best_orders(current.analysis, gone, self._positions(current, gone)) if options.align_groups else {}
         analysis = aligned(current.analysis, orders)
         cost = current.cost
         if orders or self.memory is not None:
@@ -117,6 +118,18 @@ class ByCriterion:
             before=PlanCounts(**vars(selection.before)),
             after=PlanCounts(**vars(selection.after)),
             latency=latency,
+        )
+
+    def _positions(self, current: Loaded, gone: Sequence[SpaceCut]) -> PositionScores:
+        """What is said of positions inside groups.
+
+        Of later steps by weights alone: on data the graph with all its channels does what none of them does any more.
+        """
+        criterion = CRITERIA.get(self.criterion)
+        if gone and criterion.needs:
+            return {}
+        return position_scores(
+            current.analysis, criterion, seed=self.seed, statistics=self.statistics, combine=self.options.combine
         )
 
     def _select(

@@ -16,15 +16,22 @@ from compressor.passes.plan import Plan, SpaceCut, atoms_of
 Orders = Mapping[str, NDArray[np.int64]]
 
 
-def best_orders(analysis: Analysis, gone: Iterable[SpaceCut] = ()) -> Orders:
+def best_orders(
+    analysis: Analysis, gone: Iterable[SpaceCut] = (), worths: Mapping[str, NDArray[np.float64]] | None = None
+) -> Orders:
     """For every space of positions inside groups: int [groups, width], most important first in each group.
 
-    Positions that are ``gone`` already come last: then they are the last atoms of their space.
+    Args:
+        analysis: of the graph with all its channels.
+        gone: cuts made before; their positions come last: then they are the last atoms of their space.
+        worths: by space, float64 [groups, width], as ``position_scores`` gives them; where there is none, the sum of
+            the weights' magnitudes.
     """
     before = {cut.name: cut.groups for cut in gone if cut.groups is not None}
     orders = {}
     for name, grouping in find_groupings(analysis).items():
-        worth = importance(analysis, grouping)
+        told = (worths or {}).get(name)
+        worth = importance(analysis, grouping) if told is None else told.copy()
         for row, positions in zip(worth, before.get(name, ()), strict=False):
             row[positions] = -np.inf
         orders[name] = np.argsort(-worth, axis=1, kind="stable")

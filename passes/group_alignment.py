@@ -133,17 +133,25 @@ def _is_grouped_weight(analysis: Analysis, node: int, slot: int, groups: int, wi
 
 def importance(analysis: Analysis, grouping: Grouping) -> NDArray[np.float64]:
     """Float64 [groups, width]: sum of |w| over the slices of each channel, as the L1 criterion takes it."""
-    shape = (grouping.groups, grouping.width)
-    total = np.zeros(shape)
-    for node, slot, axis in grouping.axes:
-        values = np.abs(peek(analysis.nodes[node].inputs[slot]))
-        total += values.sum(axis=tuple(i for i in range(values.ndim) if i != axis), dtype=np.float64).reshape(shape)
-    for node, slot in grouping.weights:
-        values = np.abs(peek(analysis.nodes[node].inputs[slot]))
-        total += values.reshape(grouping.groups, -1, grouping.width, *values.shape[2:]).sum(
-            axis=(1, *range(3, values.ndim + 1)), dtype=np.float64
-        )
+    total = np.zeros((grouping.groups, grouping.width))
+    for node, slot, axis in (*grouping.axes, *((*place, None) for place in grouping.weights)):
+        total += by_position(np.abs(peek(analysis.nodes[node].inputs[slot])), grouping, axis)
     return total
+
+
+def by_position(numbers: Array, grouping: Grouping, axis: int | None) -> NDArray[np.float64]:
+    """Float64 [groups, width]: the numbers of a parameter's elements, added up for each channel.
+
+    Args:
+        numbers: of the parameter's shape.
+        axis: the one of groups * width channels; None for a convolution's weight [groups * O, width, ...].
+    """
+    shape = (grouping.groups, grouping.width)
+    if axis is not None:
+        others = tuple(i for i in range(numbers.ndim) if i != axis)
+        return np.asarray(numbers.sum(axis=others, dtype=np.float64).reshape(shape))
+    blocks = numbers.reshape(grouping.groups, -1, grouping.width, *numbers.shape[2:])
+    return np.asarray(blocks.sum(axis=(1, *range(3, blocks.ndim)), dtype=np.float64))
 
 
 def align(analysis: Analysis, orders: Mapping[str, NDArray[np.int64]]) -> gs.Graph:

@@ -121,12 +121,15 @@ class Criterion:
         function: computes the scores.
         needs: what it must be given: statistics of "activations", or "gradients".
         comparable: scores mean the same in every space, so that scope "global" takes them as they are.
+        by_slices: it ranks by ``ScoreContext.over_slices`` alone, so that positions inside the groups of a convolution
+            can be told apart by it; where not, they are lined up by the magnitude of their weights.
     """
 
     name: str
     function: Callable[[ScoreContext], Scores]
     needs: tuple[Need, ...] = ()
     comparable: bool = False
+    by_slices: bool = False
 
     def __call__(self, context: ScoreContext) -> Scores:
         """Scores of all label ids.
@@ -152,11 +155,11 @@ CRITERIA: Registry[Criterion] = Registry("criterion", "compressor.passes.criteri
 
 
 def criterion(
-    name: str, *, needs: tuple[Need, ...] = (), comparable: bool = False
+    name: str, *, needs: tuple[Need, ...] = (), comparable: bool = False, by_slices: bool = False
 ) -> Callable[[Callable[[ScoreContext], Scores]], Criterion]:
     """Decorator that registers a function of the context as a criterion; see ``Criterion``."""
 
     def add(function: Callable[[ScoreContext], Scores]) -> Criterion:
-        return CRITERIA.register(name)(Criterion(name, function, needs, comparable))
+        return CRITERIA.register(name)(Criterion(name, function, needs, comparable, by_slices))
 
     return add

@@ -10,7 +10,7 @@ from compressor.passes.shape_values import Array
 from compressor.passes.slices import Scores, Weight
 
 
-@criterion("activation", needs=("activations",))
+@criterion("activation", needs=("activations",), by_slices=True)
 def activation(context: ScoreContext) -> Scores:
     """slice = sum of |w| times the root mean square of the input channel that w multiplies; float64 [label ids].
 

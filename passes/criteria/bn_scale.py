@@ -12,7 +12,7 @@ from compressor.passes.slices import Scores, Weight
 _SCALE = 1  # input slot
 
 
-@criterion("bn-scale", comparable=True)
+@criterion("bn-scale", comparable=True, by_slices=True)
 def bn_scale(context: ScoreContext) -> Scores:
     """slice = |scale| of a BatchNormalization; float64 [label ids], +inf for channels that none scales: they stay.
 
@@ -34,6 +34,8 @@ def bn_scale(context: ScoreContext) -> Scores:
     def scale(weight: Weight, start: int, values: Array) -> Array | None:
         return np.abs(values) if weight.name in scales else None
 
-    scores = context.over_slices(scale)
-    scaled = context.over_slices(lambda weight, start, values: np.ones_like(values) if weight.name in scales else None)
-    return np.where(scaled > 0, scores, np.inf)
+    scaled = context.reduction()
+    for weight in context.weights():
+        for _, labels in weight.axes if weight.name in scales else ():
+            scaled.add(labels, np.ones(labels.size))
+    return np.where(scaled.scores() > 0, context.over_slices(scale), np.inf)

@@ -8,7 +8,7 @@ from compressor.passes.slices import Scores
 from compressor.passes.statistics import Labelling
 
 
-@criterion("fisher", needs=("gradients",))
+@criterion("fisher", needs=("gradients",), by_slices=True)
 def fisher(context: ScoreContext) -> Scores:
     """slice = sum of w^2 E[g^2] / 2, g a sample's gradient with the labels given (empirical); float64 [label ids].
 
@@ -17,7 +17,7 @@ def fisher(context: ScoreContext) -> Scores:
     return _fisher(context, "given or sampled")
 
 
-@criterion("fisher-sampled", needs=("gradients",))
+@criterion("fisher-sampled", needs=("gradients",), by_slices=True)
 def fisher_sampled(context: ScoreContext) -> Scores:
     """As "fisher" with labels drawn from the model's own predictions: the true Fisher diagonal; needs no labels."""
     return _fisher(context, "sampled")

@@ -8,7 +8,7 @@ from compressor.passes.scores import ScoreContext, criterion
 from compressor.passes.slices import Scores
 
 
-@criterion("l1")
+@criterion("l1", by_slices=True)
 def l1(context: ScoreContext) -> Scores:
     """slice = sum of |w|; float64 [label ids]."""
     return context.over_elements(np.abs)

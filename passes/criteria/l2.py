@@ -8,7 +8,7 @@ from compressor.passes.scores import ScoreContext, criterion
 from compressor.passes.slices import Scores
 
 
-@criterion("l2")
+@criterion("l2", by_slices=True)
 def l2(context: ScoreContext) -> Scores:
     """slice = sum of w^2; score(atom) = square root of the combined slices; float64 [label ids]."""
     return np.sqrt(context.over_elements(np.square))

@@ -9,7 +9,7 @@ from compressor.passes.scores import ScoreContext, criterion
 from compressor.passes.slices import Scores
 
 
-@criterion("lamp", comparable=True)
+@criterion("lamp", comparable=True, by_slices=True)
 def lamp(context: ScoreContext) -> Scores:
     """m = combined slices of w^2; score = m / (sum of the m in its space that are not smaller); float64 [label ids].
 

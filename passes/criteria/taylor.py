@@ -9,7 +9,7 @@ from compressor.passes.scores import ScoreContext, criterion
 from compressor.passes.slices import Scores
 
 
-@criterion("taylor", needs=("gradients",))
+@criterion("taylor", needs=("gradients",), by_slices=True)
 def taylor(context: ScoreContext) -> Scores:
     """slice = sum of |w g|, g the gradient of the mean loss; float64 [label ids].
 
@@ -19,7 +19,7 @@ def taylor(context: ScoreContext) -> Scores:
     return context.over_slices(weighted_by(gradients, lambda w, g: np.abs(w * g)))
 
 
-@criterion("taylor-group", needs=("gradients",))
+@criterion("taylor-group", needs=("gradients",), by_slices=True)
 def taylor_group(context: ScoreContext) -> Scores:
     """slice = (sum of w g)^2: the change of the loss when the whole slice goes, squared; float64 [label ids]."""
     gradients = mean_gradients(context.statistics.gradients(context.analysis, "given"))

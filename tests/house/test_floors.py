@@ -157,6 +157,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.folding": Floor.REWRITE,
     "compressor.passes.fold_shuffles": Floor.REWRITE,
     "compressor.passes.group_alignment": Floor.REWRITE,
+    "compressor.passes.group_scores": Floor.REWRITE,
     "compressor.passes.masking": Floor.REWRITE,
     "compressor.passes.put_back": Floor.REWRITE,
     "compressor.passes.rewrite": Floor.REWRITE,

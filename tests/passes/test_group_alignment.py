@@ -16,7 +16,10 @@ from compressor.model_io import from_proto, to_proto
 from compressor.passes.analysis import analyse
 from compressor.passes.apply_plan import aligned, best_orders
 from compressor.passes.group_alignment import find_groupings, importance
+from compressor.passes.group_scores import position_scores
 from compressor.passes.plan import read_plan
+from compressor.passes.scores import CRITERIA, ScoreContext
+from compressor.passes.slices import Combine
 from compressor.same_function import prove_same
 from tests.passes.graphs import Weights, model, prove
 
@@ -32,6 +35,20 @@ WEIGHTS: Weights = {
     "W1": (24, 3, 1, 1), "S": (24,), "T": (24,), "M": (24,), "V": np.linspace(0.5, 1.5, 24).astype(np.float32),
     "W2": (16, 6, 3, 3), "W3": (5, 16, 1, 1),
 }  # fmt: skip
+# The same as GROUPED, with a convolution for each group.
+APART = """
+    h = Conv<kernel_shape=[1, 1]>(x, W1)
+    a = BatchNormalization(h, S, T, M, V)
+    r = Relu(a)
+    r0, r1, r2, r3 = Split<axis=1>(r, sizes)
+    g0 = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(r0, U0)
+    g1 = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(r1, U1)
+    g2 = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(r2, U2)
+    g3 = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(r3, U3)
+    g = Concat<axis=1>(g0, g1, g2, g3)
+    q = Relu(g)
+    y = Conv<kernel_shape=[1, 1]>(q, W3)
+"""
 IMAGE = "float[N, 3, 8, 8] x"
 # Between the convolutions the channels are shuffled across groups, which ties positions to each other.
 SHUFFLED = GROUPED.replace(
@@ -42,6 +59,13 @@ SIZES = {"five": np.array([0, 6, 4, 8, 8]), "four": np.array([0, 24, 8, 8])}
 
 def grouped(body: str = GROUPED, **more: NDArray[Any]) -> onnx.ModelProto:
     return model(body, {**WEIGHTS, **more}, inputs=IMAGE)
+
+
+def apart_weights() -> dict[str, NDArray[Any]]:
+    """Those of ``grouped``, group by group."""
+    (whole,) = (tensor for tensor in grouped().graph.initializer if tensor.name == "W2")
+    parts = np.split(onnx.numpy_helper.to_array(whole), 4)
+    return {"sizes": np.full(4, 6), **{f"U{number}": part for number, part in enumerate(parts)}}
 
 
 def test_positions_of_each_group_line_up_and_the_function_stays() -> None:
@@ -62,6 +86,45 @@ def test_a_cut_of_aligned_groups_is_proven() -> None:
     analysis = aligned(analysis, best_orders(analysis))
     space = next(s for s in analysis.spaces if s.name in find_groupings(analysis))
     prove(analysis, space.atoms[3:])
+
+
+@pytest.mark.parametrize("combine", ["sum", "mean", "max"])
+@pytest.mark.parametrize("name", ["l1", "l2", "lamp", "bn-scale"])
+def test_positions_are_lined_up_as_the_criterion_ranks_them(name: str, combine: Combine) -> None:
+    """What it says of a graph with one convolution for each group, where every position has an atom of its own."""
+    analysis = analyse(from_proto(grouped()))
+    apart = analyse(from_proto(model(APART, {**WEIGHTS, **apart_weights()}, inputs=IMAGE)))
+    criterion = CRITERIA.get(name)
+    (found,) = position_scores(analysis, criterion, combine=combine).values()
+    wanted = criterion(ScoreContext(apart, 0, None, combine))[apart.state.uses[0, 1][0]].reshape(4, 6)
+    assert np.array_equal(np.argsort(found, axis=1), np.argsort(wanted, axis=1))
+    (order,) = best_orders(analysis, worths={next(iter(find_groupings(analysis))): found}).values()
+    assert (np.diff(np.take_along_axis(found, order, 1), axis=1) <= 0).all()
+
+
+def test_what_data_says_of_positions(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="gradients come from PyTorch")
+    data = np.random.default_rng(0).standard_normal((16, 3, 8, 8)).astype(np.float32)
+    data[:, 0] *= 20  # positions that read the first input channel weigh more than their weights tell
+    source = tmp_path / "m.onnx"
+    onnx.save_model(to_proto(from_proto(grouped())), source)
+    chosen = {}
+    for criterion in ("l1", "activation", "fisher"):
+        output, plan = tmp_path / f"{criterion}.onnx", tmp_path / f"{criterion}.json"
+        compressor.compress(
+            source, output, channels=0.5, criterion=criterion, data=(data,), plan_path=plan, recover=False
+        )
+        chosen[criterion] = next(cut.groups for cut in read_plan(plan).cuts if cut.groups is not None)
+        compressor.replay(source, plan, tmp_path / "again.onnx")
+        assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
+        assert compressor.verify(source, output, plan).max_error < 1e-5
+    assert chosen["l1"] != chosen["activation"]
+    assert chosen["l1"] != chosen["fisher"]
+
+
+@pytest.mark.parametrize("name", ["random", "fpgm"])
+def test_criteria_that_do_not_score_by_elements_leave_it_to_the_weights(name: str) -> None:
+    assert position_scores(analyse(from_proto(grouped())), CRITERIA.get(name)) == {}
 
 
 def test_groups_that_something_else_looks_at_are_left_alone() -> None:

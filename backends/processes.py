@@ -59,7 +59,7 @@ def ask(module: str, job: dict[str, Any]) -> dict[str, Any]:
     if "error" in answer:
         fields = answer["error"]
         kinds = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
-        raise kinds[fields["kind"]](fields["what"], where=fields["where"], fix=fields["fix"])
+        raise kinds.get(fields["kind"], BackendError)(fields["what"], where=fields["where"], fix=fields["fix"])
     return answer
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compressor.errors import UsageError
+from compressor.foreign_errors import ForeignErrors, reason
 from compressor.training.wanted import WantedInput, fitted
 
 Array: TypeAlias = NDArray[Any]
@@ -91,14 +93,21 @@ class DatasetSamples:
 
     def batch(self, indices: Indices) -> Batch:
         """See Samples."""
-        numbers = [int(index) for index in indices]
-        many = getattr(self._dataset, "__getitems__", None)
-        samples = many(numbers) if many is not None else [self._dataset[number] for number in numbers]
-        parts = [parts_of(sample) for sample in samples]
+        parts = alike([parts_of(sample) for sample in self._drawn(indices)], "samples", self._where)
         columns = [stacked([part[slot] for part in parts], self._where) for slot in range(len(parts[0]))]
         inputs, labels = told_apart(columns, self._wanted, self._where)
         pairs = zip(inputs, self._wanted, strict=True)
         return Batch(tuple(fitted(array, want, self._where) for array, want in pairs), labels)
+
+    def _drawn(self, indices: Indices) -> Sequence[Any]:
+        numbers = [int(index) for index in indices]
+        many = getattr(self._dataset, "__getitems__", None)
+        with ForeignErrors(partial(_raised, self._where)):
+            return list(many(numbers)) if many is not None else [self._dataset[number] for number in numbers]
+
+
+def _raised(where: str, error: BaseException) -> UsageError:
+    return UsageError(f"the data raised {reason(error)}", where=where, fix="Look at it alone, sample by sample.")
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,20 @@ def parts_of(sample: Any) -> list[Any]:
     if isinstance(sample, tuple | list):
         return [part for item in sample for part in (item if isinstance(item, tuple) else [item])]
     return [sample]
+
+
+def alike(parts: list[list[Any]], what: str, where: str) -> list[list[Any]]:
+    """The parts of several samples or batches, as many of each.
+
+    Raises:
+        UsageError: they differ in number.
+    """
+    counts = sorted({len(part) for part in parts})
+    if len(counts) > 1:
+        raise UsageError(
+            f"{what} have {counts[0]} to {counts[-1]} parts", where=where, fix="Give all of them the same ones."
+        )
+    return parts
 
 
 def stacked(values: Sequence[Any], where: str) -> Array:

@@ -23,6 +23,7 @@ from compressor.training.data import (
     DatasetSamples,
     Samples,
     Splits,
+    alike,
     carve,
     parts_of,
     told_apart,
@@ -100,11 +101,28 @@ def as_samples(found: Any, wanted: Sequence[WantedInput], where: str) -> Samples
 
 
 def _read_whole(batches: Iterable[Any], wanted: Sequence[WantedInput], where: str) -> Samples:
-    parts = [[np.asarray(part) for part in parts_of(batch)] for batch in batches]
+    def unreadable(error: BaseException) -> UsageError:
+        return UsageError(f"its batches raised {reason(error)}", where=where, fix="Look at it alone, batch by batch.")
+
+    with ForeignErrors(unreadable):  # a generator of the user's runs here
+        parts = alike([[np.asarray(part) for part in parts_of(batch)] for batch in batches], "batches", where)
     if not parts:
         raise UsageError("gives no batches", where=where, fix="Give at least one.")
-    columns = [np.concatenate([part[slot] for part in parts]) for slot in range(len(parts[0]))]
+    columns = [joined([part[slot] for part in parts], where) for slot in range(len(parts[0]))]
     return ArraySamples(*told_apart(columns, wanted, where), wanted, where)
+
+
+def joined(batches: Sequence[Array], where: str) -> Array:
+    """One array with the rows of all.
+
+    Raises:
+        UsageError: their rows differ in shape, or they have none.
+    """
+    shapes = {array.shape[1:] if array.ndim else None for array in batches}
+    if len(shapes) > 1 or None in shapes:
+        few = ", ".join(str(list(array.shape)) for array in batches[:3])
+        raise UsageError(f"batches differ in shape: {few} ...", where=where, fix="Pad their rows to one shape.")
+    return np.concatenate(batches)
 
 
 def read_npz(path: Path, wanted: Sequence[WantedInput]) -> ArraySamples:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from compressor.errors import UsageError
 from compressor.extras import require
+from compressor.foreign_errors import ForeignErrors, reason
 from compressor.training.data import Batch, Indices
 from compressor.training.wanted import WantedInput
 
@@ -74,16 +75,15 @@ class ImageFolder:
         return Batch((images.astype(self._want.dtype, copy=False),), labels)
 
     def _read(self, path: Path) -> NDArray[Any]:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
-        try:
-            with Image.open(path) as image:
-                fitting = image.convert("RGB" if self._channels == 3 else "L")
-                resized = fitting.resize(self._size, Image.Resampling.BILINEAR)
-        except (OSError, UnidentifiedImageError) as error:
-            raise UsageError(
-                f"cannot be read: {error}", where=str(path), fix="Remove or replace the picture."
-            ) from error
+        def unreadable(error: BaseException) -> UsageError:
+            return UsageError(f"cannot be read: {reason(error)}", where=str(path), fix="Remove or replace the picture.")
+
+        # A damaged picture raises what the reader of its format happens to raise: SyntaxError, struct.error ...
+        with ForeignErrors(unreadable), Image.open(path) as image:
+            fitting = image.convert("RGB" if self._channels == 3 else "L")
+            resized = fitting.resize(self._size, Image.Resampling.BILINEAR)
         values = np.asarray(resized, np.uint8).reshape(self._size[1], self._size[0], self._channels)
         scaled = self._scaled(values)
         return scaled if self._channels_last else np.ascontiguousarray(scaled.transpose(2, 0, 1))

@@ -120,6 +120,16 @@ def test_an_npz_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], said: 
         load_samples(tmp_path / "d.npz", WANTED)
 
 
+class Raising:
+    """A data set that stumbles over every sample."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> float:
+        return 1 / 0
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -129,6 +139,11 @@ def test_an_npz_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], said: 
         ([], "gives 0 arrays"),
         (iter([]), "gives no batches"),
         ([(POINTS[0], 1), (POINTS[0, :2], 1)], "samples differ in shape"),
+        ([(POINTS[0], 1), (POINTS[0],)], "samples have 1 to 2 parts"),
+        (iter([(POINTS, LABELS), (POINTS,)]), "batches have 1 to 2 parts"),
+        (iter([(POINTS, LABELS), (POINTS[:, :2], LABELS)]), r"batches differ in shape: \[8, 6\], \[8, 2\]"),
+        ((POINTS[5 + row] for row in range(8)), "its batches raised IndexError: index 8 is out of bounds"),
+        (Raising(), "the data raised ZeroDivisionError: division by zero"),
         ({"validation": (POINTS, LABELS)}, "has no 'train'"),
     ],
 )
@@ -216,6 +231,12 @@ class TestImageFolder:
         (folder / "cat" / "1.png").write_bytes(b"no picture")
         with pytest.raises(UsageError, match=r"1\.png: cannot be read"):
             load_samples(folder, self.wanted("N", 3, 4, 6)).batch(np.array([1]))
+        Image.effect_noise((64, 64), 50).convert("RGB").save(folder / "cat" / "1.png")
+        whole = (folder / "cat" / "1.png").read_bytes()
+        for size in (len(whole) // 2, len(whole) - 20, 40):
+            (folder / "cat" / "1.png").write_bytes(whole[:size] + b"\xff" * 12)
+            with pytest.raises(UsageError, match=r"1\.png: cannot be read"):
+                load_samples(folder, self.wanted("N", 3, 4, 6)).batch(np.array([1]))
         (tmp_path / "empty").mkdir()
         with pytest.raises(UsageError, match="has no pictures"):
             load_samples(tmp_path / "empty", self.wanted("N", 3, 4, 6))

@@ -51,6 +51,12 @@ def test_labels_that_do_not_fit() -> None:
         label_loss(LOGITS, torch.zeros(2))
 
 
+@pytest.mark.parametrize("label", [4, -1])
+def test_labels_beyond_the_classes_are_told(label: int) -> None:
+    with pytest.raises(UsageError, match=r"is none of the model's 4 classes\. Give labels from 0 to 3, or -100"):
+        label_loss(LOGITS, torch.tensor([0, 1, 2, 3, label]))
+
+
 def test_distillation_is_the_divergence_at_a_temperature() -> None:
     teacher, temperature = torch.randn(5, 4), 3.0
     p, q = (teacher / temperature).softmax(1), (LOGITS / temperature).softmax(1)

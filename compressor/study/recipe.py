@@ -84,6 +84,7 @@ class Training(Part):
     tail_patience: int | None = Field(default=None, gt=0)
     min_delta: float = Field(default=0.0, ge=0)
     monitor: Literal["loss", "accuracy"] = "loss"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str | None = None
 
 

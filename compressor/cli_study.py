@@ -12,7 +12,6 @@ from compressor.cli_output import OUTCOME, emit, emit_json, progress, warn
 
 if TYPE_CHECKING:
     from compressor.study.outcome import Outcome
-    from compressor.study.workers import Job
 
 study = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=False,
@@ -47,9 +46,10 @@ def run_study(
 ) -> None:
     """Do the trials that are left; started again, or elsewhere with the same storage, it joins."""
     from compressor.study.outcome import outcome_of
+    from compressor.study.running import prepared_job
     from compressor.study.workers import run
 
-    job, folder = _job(recipe, storage, out)
+    job, folder = prepared_job(recipe, out, storage)
     with progress("study") as report:
         shared = run(job, workers, retry_failed=retry_failed, progress=report)
     if _finish(outcome_of(shared), folder, plots, as_json):
@@ -63,24 +63,10 @@ def show_table(
 ) -> None:  # fmt: skip
     """Show and write what the study has found so far, while it runs or later."""
     from compressor.study.outcome import outcome_of
+    from compressor.study.running import prepared_job
 
-    job, folder = _job(recipe, storage, out)
+    job, folder = prepared_job(recipe, out, storage)
     _finish(outcome_of(job.open()), folder, plots, as_json)
-
-
-def _job(recipe: Path, storage: str | None, out: Path | None) -> tuple[Job, Path]:
-    """The study and the folder of its results, which is made."""
-    from compressor.errors import EnvironmentProblem
-    from compressor.study.reading import read_recipe
-    from compressor.study.workers import Job
-
-    read_recipe(recipe)  # a bad one leaves no folder behind
-    folder = out or Path(f"{recipe.stem}-study")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot be made: {error.strerror}", where=str(folder), fix="Choose --out.") from error
-    return Job(recipe, storage or f"sqlite:///{folder / 'study.db'}"), folder
 
 
 def _finish(outcome: Outcome, folder: Path, plots: bool, as_json: bool) -> int:

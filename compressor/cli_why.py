@@ -37,7 +37,7 @@ def why(
     with progress("reading and analysing") as report:
         result = explain(
             before, after, backend=backend, threads=threads, batch=batch, dims=dims, probed=probe, seed=seed,
-            tell=lambda done, total: report("turns measured", done, total),
+            progress=lambda done, total: report("turns measured", done, total),
         )  # fmt: skip
     for warning in result.warnings:
         warn(warning)

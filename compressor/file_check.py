@@ -13,6 +13,7 @@ from compressor.loaded import total_bytes
 from compressor.model_io import data_files, outline, read
 from compressor.passes.op_rules import OP_RULES
 from compressor.passes.ops.pinned import why_pinned
+from compressor.targets import PathLike
 from compressor.units import size as shown
 
 _GONE = {"Constant"}  # before the analysis begins
@@ -66,7 +67,7 @@ class FileCheck:
         }  # fmt: skip
 
 
-def check_file(path: Path, *, max_bytes: int | None = None) -> FileCheck:
+def check_file(path: PathLike, *, max_bytes: int | None = None) -> FileCheck:
     """Read a file as far as one can without running it.
 
     Its structure passes onnx.checker, every weight is there in full, and weights beside it lie in its own folder.
@@ -75,6 +76,7 @@ def check_file(path: Path, *, max_bytes: int | None = None) -> FileCheck:
         path: the file.
         max_bytes: the most that it may have together with the files of its weights.
     """
+    path = Path(path)
     try:
         graph = read(path)
         size_bytes = total_bytes((path, *data_files(graph)))

@@ -33,8 +33,18 @@ def verify_files(
 ) -> Verification:  # fmt: skip
     """Prove that a pruned file is its original less what the plan removes.
 
+    Args:
+        original: the model before pruning.
+        pruned: the model after it; ``verify_structure`` is for one that was recovered or trained since.
+        plan_path: the plan that ``compress`` saved.
+        inputs: random inputs to try.
+        seed: of them.
+        progress: called with (stage, done, total).
+
     Raises:
         VerificationError: it is not; names the first tensor that differs.
+        PlanError: the plan was made for another graph.
+        UsageError: the files have other inputs or outputs.
     """
     plan = read_plan(Path(plan_path))
     loaded = load_model(original)

@@ -28,7 +28,12 @@ class Registry(Generic[T]):
         self._discovered = False
 
     def register(self, *names: str) -> Callable[[T], T]:
-        """Decorator that registers its target under every one of ``names``; a name taken raises."""
+        """Decorator that registers its target under every one of ``names``.
+
+        Raises:
+            RegistryError: a name is taken.
+            TypeError: no name, or the decorator was used without parentheses.
+        """
         if not names or not all(isinstance(name, str) for name in names):
             raise TypeError(f'write @registry.register("name"): a {self.kind} needs at least one name, got {names}')
 
@@ -42,7 +47,11 @@ class Registry(Generic[T]):
         return add
 
     def get(self, name: str) -> T:
-        """The plug-in called ``name``; an unknown name lists the known ones and the nearest."""
+        """The plug-in called ``name``.
+
+        Raises:
+            RegistryError: unknown; lists the known names and the nearest.
+        """
         found = self.find(name)
         if found is None:
             near = difflib.get_close_matches(name, self.names(), n=1)

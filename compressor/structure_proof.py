@@ -29,6 +29,11 @@ def verify_structure(original: PathLike, trained: PathLike, plan_path: PathLike)
 
     Floating-point values are not compared; recovery may have given a layer without a bias one.
 
+    Args:
+        original: the model before pruning.
+        trained: the model after pruning and training, or recovery.
+        plan_path: the plan that ``compress`` saved.
+
     Returns:
         How many nodes were compared.
 

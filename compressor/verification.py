@@ -65,6 +65,14 @@ def verify_removal(
 ) -> Verification:
     """Run both models on random inputs, at two sets of sizes when dimensions are symbolic.
 
+    Args:
+        analysis: of the original.
+        atoms: what was removed: label ids, int64 [any number].
+        pruned: the graph without them.
+        inputs: how many to try, at least one of each size.
+        seed: of the inputs.
+        progress: called with (inputs tried, inputs).
+
     Raises:
         VerificationError: they differ; names the first tensor that does.
         GraphError: the original itself gives no finite output to compare.

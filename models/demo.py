@@ -49,7 +49,7 @@ def load_digits(split: Split) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def load_digits_test() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The test split, as ``load_digits`` returns it; the shipped network never saw it."""
+    """The test split, float32 [450, 1, 8, 8] and int64 [450]; the shipped network never saw it."""
     return load_digits("test")
 
 

@@ -71,7 +71,12 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
 
 
 def example_inputs(name: str, *, batch: int = 2, seed: int = 0) -> tuple[Tensor, ...]:
-    """Random inputs for the network called ``name``, each [batch, *shape] (normal float32, or int64 tokens)."""
+    """Random inputs, by ``seed``, of the network called ``name``: normal float32 or int64 tokens, each [batch, *shape].
+
+    Raises:
+        RegistryError: no network has that name.
+        EnvironmentProblem: PyTorch is not installed.
+    """
     require_torch("the networks")
     import torch
 

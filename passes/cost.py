@@ -48,7 +48,10 @@ class _Term:
 class CostModel:
     """Evaluates any removal in well under a millisecond per hundred distinct axes.
 
+    Removals are label ids, int64 [any number].
+
     Args:
+        analysis: of the graph.
         sizes: of the graph's symbolic dimensions, for the peak of memory; None leaves that out.
     """
 

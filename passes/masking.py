@@ -24,7 +24,7 @@ from compressor.passes.shape_values import Array
 
 
 def mask_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
-    """A copy of the analysed graph in which ``atoms`` have no effect."""
+    """A copy of the analysed graph in which ``atoms`` (label ids, int64 [any number]) have no effect."""
     removal = removal_of(analysis, atoms)
     graph = copy_graph(analysis.graph)
     masker = _Masker(analysis, graph, removal)

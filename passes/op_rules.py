@@ -91,7 +91,10 @@ class LabelState:
 
 
 class RuleContext:
-    """One node, its input labels, shapes and static values."""
+    """One node, its input labels, shapes and static values.
+
+    Labels are int64 [length of the axis]; a tensor has such an array for each of its axes.
+    """
 
     def __init__(
         self,
@@ -151,7 +154,11 @@ class RuleContext:
         return len(self.shape(slot))
 
     def axis(self, axis: int, slot: int = 0) -> int:
-        """A possibly negative axis of input ``slot`` as a non-negative one."""
+        """A possibly negative axis of input ``slot`` as a non-negative one.
+
+        Raises:
+            GraphError: the input has no such axis.
+        """
         rank = self.rank(slot)
         if not -rank <= axis < rank:
             raise GraphError(
@@ -168,7 +175,11 @@ class RuleContext:
 
     # -- labels -----------------------------------------------------------------------------------
     def labels(self, slot: int) -> AxisLabels:
-        """Labels of every axis of input ``slot``."""
+        """Labels of every axis of input ``slot``.
+
+        Raises:
+            GraphError: its shape is unknown; rules run only where shapes are known.
+        """
         found = self.state.labels_of(self.index, slot, self.node.inputs[slot])
         if found is None:
             raise GraphError("labels asked for a tensor of unknown shape", where=self.node.inputs[slot].name)

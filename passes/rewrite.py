@@ -35,6 +35,10 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
 
     Names of nodes, initializers, inputs and outputs stay. Initializers shared by several uses stay
     shared where the kept indices agree and are copied where they differ.
+
+    Args:
+        analysis: of the graph.
+        atoms: label ids, int64 [any number].
     """
     return remove_and_match(analysis, atoms)[0]
 

@@ -83,7 +83,10 @@ class Edits:
 
 
 class RewriteContext:
-    """One node of the new graph, with what is known of it in the old one."""
+    """One node of the new graph, with what is known of it in the old one.
+
+    Keep masks are bool [original length of the axis].
+    """
 
     def __init__(self, removal: Removal, index: int, old: gs.Node, new: gs.Node, names: NameMaker, opset: int) -> None:
         self.removal = removal

@@ -69,7 +69,7 @@ class ScoreContext:
         return weights_of(self.analysis)
 
     def over_elements(self, importance: Callable[[Array], Array]) -> Scores:
-        """``over_slices`` for an importance that depends on an element's value alone."""
+        """Float64 [label ids]: ``over_slices`` for an importance that depends on an element's value alone."""
         return self.over_slices(lambda weight, start, values: importance(values))
 
     def over_slices(self, importance: Importance, finish: Callable[[Scores], Scores] | None = None) -> Scores:
@@ -132,7 +132,7 @@ class Criterion:
     by_slices: bool = False
 
     def __call__(self, context: ScoreContext) -> Scores:
-        """Scores of all label ids.
+        """Scores: float64 [label ids].
 
         Raises:
             UsageError: it needs data and there is none, or the data leads to no numbers.
@@ -157,7 +157,12 @@ CRITERIA: Registry[Criterion] = Registry("criterion", "compressor.passes.criteri
 def criterion(
     name: str, *, needs: tuple[Need, ...] = (), comparable: bool = False, by_slices: bool = False
 ) -> Callable[[Callable[[ScoreContext], Scores]], Criterion]:
-    """Decorator that registers a function of the context as a criterion; see ``Criterion``."""
+    """Decorator that registers a function of the context as a criterion.
+
+    Args:
+        name: to register it under.
+        needs, comparable, by_slices: as ``Criterion`` has them.
+    """
 
     def add(function: Callable[[ScoreContext], Scores]) -> Criterion:
         return CRITERIA.register(name)(Criterion(name, function, needs, comparable, by_slices))

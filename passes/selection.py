@@ -121,6 +121,10 @@ def select(
     """The lowest-scored atoms whose removal meets the target.
 
     Args:
+        analysis: of the graph.
+        model: its costs.
+        target: what to keep, of which metric.
+        options: which spaces may be cut, and in which order.
         scores: float64 [label ids]; a space with a score of +inf loses nothing (more).
         gone: atoms that earlier steps took; they are part of the outcome, and of the share that the target counts.
 

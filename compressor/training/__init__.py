@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 _API = {
     "Evaluation": "compressor.training.evaluate",
     "FinetuneContext": "compressor.training.context",
+    "Mixture": "compressor.training.objective",
     "Trainer": "compressor.training.trainer",
     "evaluate_file": "compressor.training.evaluate",
     "evaluate_module": "compressor.training.evaluate",
 }
-__all__ = ["Evaluation", "FinetuneContext", "Trainer", "evaluate_file", "evaluate_module"]
+__all__ = ["Evaluation", "FinetuneContext", "Mixture", "Trainer", "evaluate_file", "evaluate_module"]
 
 if TYPE_CHECKING:
     from compressor.training.context import FinetuneContext
     from compressor.training.evaluate import Evaluation, evaluate_file, evaluate_module
+    from compressor.training.objective import Mixture
     from compressor.training.trainer import Trainer
 
 

@@ -47,7 +47,14 @@ class Evaluation:
 def evaluate_module(
     module: nn.Module, samples: Samples, *, batch_size: int = 256, device: torch.device | None = None
 ) -> Evaluation:
-    """Loss and accuracy of a module, in evaluation mode; its mode and device are as before afterwards."""
+    """Loss and accuracy of a module, in evaluation mode; its mode and device are as before afterwards.
+
+    Args:
+        module: as it is; its first output counts.
+        samples: with labels, such as ``FinetuneContext.validation``.
+        batch_size: samples at a time.
+        device: where samples go; by default to the module's parameters.
+    """
     device = device or next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
     training = module.training
     module.eval()
@@ -59,7 +66,14 @@ def evaluate_module(
 
 
 def evaluate_file(path: Path, samples: Samples, *, batch_size: int = 256, threads: int | None = None) -> Evaluation:
-    """Loss and accuracy of a model file in ONNX Runtime on the CPU."""
+    """Loss and accuracy of a model file in ONNX Runtime on the CPU.
+
+    Args:
+        path: an ONNX file; its first output counts.
+        samples: with labels.
+        batch_size: samples at a time, where the file leaves that open.
+        threads: threads per operator; None takes every CPU this process may use.
+    """
     with open_model(path, threads=threads) as session:
         first = session.inputs[0].shape[0] if session.inputs[0].shape else None
         fixed = first if isinstance(first, int) else None

@@ -87,7 +87,7 @@ class Explanation:
 def explain(
     before: PathLike, after: PathLike | None = None, *, backend: str = "onnxruntime-cpu", threads: int | None = 1,
     batch: int = 1, dims: Mapping[str, int] | None = None, probed: int = 3,
-    predicted: Mapping[str, float] | None = None, seed: int = 0, tell: Tell = lambda done, total: None,
+    predicted: Mapping[str, float] | None = None, seed: int = 0, progress: Tell = lambda done, total: None,
 ) -> Explanation:  # fmt: skip
     """Where the time of a model goes, or where that of a pruned one went.
 
@@ -100,7 +100,7 @@ def explain(
         probed: how many of the slowest layers are timed alone at widths around their own; layers alike count once.
         predicted: milliseconds by tensor of the file, of the model that counts, to be shown beside.
         seed: of inputs and of the order of turns.
-        tell: called with (turns done, turns) while the models are timed.
+        progress: called with (turns done, turns) while the models are timed.
 
     Raises:
         BackendError: the backend is not usable, or tells no times of kernels.
@@ -117,7 +117,7 @@ def explain(
     feeds = _feeds(runtime, networks[BEFORE], batch, dims or {}, seed)
     models = {label: str(path) for label, path in paths.items()}
     start = CpuUse.now()
-    times = measure(runtime, models, feeds, threads, seed, tell)
+    times = measure(runtime, models, feeds, threads, seed, progress)
     sides = {label: Measured(networks[label], times[label], networks[label].shapes(feeds)) for label in models}
     spaces = SpaceMap(load_model(before).analysis)
     rows = [

@@ -41,8 +41,9 @@ mutation: $(DEV)  ## share of faults in the rules that the tests notice (about t
 bench: $(DEV)  ## speed of analysis and rewrite
 	$(BIN)/python -m tests.benchmarks
 
-docs: $(DEV)  ## docs/ops.md: every op, ruled, pinned or unknown
+docs: $(DEV)  ## docs/ops.md (every op) and docs/reference.md (the Python API), from the code
 	$(BIN)/python -m tests.op_table
+	$(BIN)/python -m tests.api_reference
 
 lint: $(DEV) links  ## ruff and strict mypy
 	$(BIN)/ruff check .

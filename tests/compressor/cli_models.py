@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ class Cli:
         code = main([str(argument) for argument in arguments])
         said = self._capsys.readouterr()
         return code, said.out, said.err
+
+    def said(self, work: Callable[[], object]) -> str:
+        """Stdout of anything else done in this process."""
+        self._capsys.readouterr()
+        work()
+        return self._capsys.readouterr().out
 
     def ok(self, *arguments: str | Path) -> str:
         """Stdout of a run that must succeed."""

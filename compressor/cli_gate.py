@@ -52,13 +52,17 @@ def gate(
         given = {"--baseline": baseline, "--candidate": candidate, "--policy": policy}
         missing = [name for name, value in given.items() if value is None]
         raise UsageError(f"{' and '.join(missing)} missing", fix="Give --baseline A --candidate B --policy gate.yaml.")
+    from compressor.gate.facts import files_of
     from compressor.gate.policy import read_policy
     from compressor.gate.reports.files import append_summary, check_targets, write_reports
     from compressor.gate.run import run_gate
 
     asked = {"output": output, "junit": junit, "markdown": markdown, "benchmark_json": benchmark_json}
     targets = {form: path for form, path in asked.items() if path is not None}
-    check_targets(targets, [baseline, candidate, policy])
+    if targets:
+        models = [one for one in (baseline, candidate) if one.suffix.lower() != ".json"]
+        weights = [file for model in models for file in files_of(model)]
+        check_targets(targets, [baseline, candidate, policy, *weights])
     demands = read_policy(policy)
     with progress("opening the models") as report:
         found = run_gate(

@@ -31,7 +31,8 @@ class Facts:
         size_bytes: of its files.
         params: elements of its floating-point initializers, those inside bodies and functions' constants included.
         opsets: version by domain; "" is ONNX's own.
-        ops: how often each operator occurs, as "Conv" or "com.microsoft::Gelu"; bodies and functions included.
+        ops: how often each operator occurs, as "Conv" or "com.microsoft::Gelu"; those inside bodies and functions
+            too, calls of the model's own functions not.
         digest: of the graph and its weights.
     """
 
@@ -64,6 +65,14 @@ def facts_of(path: Path) -> Facts:
         raise
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """A model's file and those of its weights; of one that cannot be read, itself."""
+    try:
+        return path, *data_files(read(path))
+    except ModelFileError:
+        return (path,)
+
+
 def count_params(model: onnx.ModelProto) -> int:
     """Elements of the floating-point initializers, as ``Facts.params``."""
     return sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type in _FLOATS)
@@ -71,7 +80,9 @@ def count_params(model: onnx.ModelProto) -> int:
 
 def count_ops(model: onnx.ModelProto) -> dict[str, int]:
     """How often each operator occurs, as ``Facts.ops``."""
-    return dict(sorted(Counter(map(_op_name, _nodes(model))).items()))
+    calls = {(function.domain, function.name) for function in model.functions}
+    ops = Counter(_op_name(node) for node in _nodes(model) if (node.domain, node.op_type) not in calls)
+    return dict(sorted(ops.items()))
 
 
 def opsets_of(model: onnx.ModelProto) -> dict[str, int]:

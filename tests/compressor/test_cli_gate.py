@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.compressor.cli_models import Cli, snapshot
+from tests.compressor.cli_models import EXTERNAL, Cli, external, snapshot
 from tests.gate.small import METRIC, never_starved, saved_chain
 
 LATENCY = "latency: {max_ratio: 1.05, backend: 'null', processes: 2, seconds: 0.01}\n"
@@ -118,6 +118,19 @@ def test_wrong_files_are_2_and_leave_nothing(cli: Cli, files: Path) -> None:
     assert "no such file" in cli.error(*options(files, "none.onnx"), *junit)
     assert "would replace" in cli.error(*options(files), "--junit", files / "a.onnx")
     assert "folder does not exist" in cli.error(*options(files), "--junit", files / "no" / "j.xml")
+    assert snapshot(files) == before
+
+
+def test_weights_beside_a_model_are_not_replaced(cli: Cli, files: Path) -> None:
+    (files / "big").mkdir()
+    model = external(files / "big")
+    before = snapshot(files)
+    for baseline, candidate in ((model, files / "a.onnx"), (files / "a.onnx", model)):
+        said = cli.error(
+            "gate", "--baseline", baseline, "--candidate", candidate, "--policy", files / "gate.yaml",
+            "--junit", files / "big" / EXTERNAL,
+        )  # fmt: skip
+        assert f"{files / 'big' / EXTERNAL}: would replace" in said
     assert snapshot(files) == before
 
 

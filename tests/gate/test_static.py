@@ -56,6 +56,20 @@ def test_facts_look_into_bodies_and_other_domains(tmp_path: Path) -> None:
     assert found.opsets == {"": 18, "com.microsoft": 1}
 
 
+def test_calls_of_the_models_own_functions_are_no_ops(chain_file: Path, tmp_path: Path) -> None:
+    def as_function(proto: onnx.ModelProto) -> None:
+        body = [helper.make_node("Relu", ["a"], ["b"])]
+        proto.functions.append(helper.make_function("own", "Act", ["a"], ["b"], body, list(proto.opset_import)))
+        proto.opset_import.append(helper.make_opsetid("own", 1))
+        for node in proto.graph.node:
+            if node.op_type == "Relu":
+                node.op_type, node.domain = "Act", "own"
+
+    same = edited(tmp_path / "b.onnx", chain_file, as_function)
+    assert facts_of(same).ops == {"MatMul": 2, "Relu": 1}
+    assert gated(chain_file, same, ops={"only_those_of_baseline": True}).status == "pass"
+
+
 def test_facts_count_weights_and_files_beside_the_model(tmp_path: Path, chain_file: Path) -> None:
     found = facts_of(chain_file)
     assert found.params == 2 * 16 * 16

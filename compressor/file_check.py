@@ -85,7 +85,6 @@ def check_file(path: PathLike, *, max_bytes: int | None = None) -> FileCheck:
         return FileCheck(str(path), error.one_line().removeprefix(f"{path}: "), error.exit_code)
     large = max_bytes is not None and size_bytes > max_bytes
     ops = count_ops(model)
-    functions = {f"{function.domain}::{function.name}" for function in model.functions}
     return FileCheck(
         path=str(path),
         problem=f"{shown(size_bytes)} is more than the {shown(max_bytes or 0)} allowed" if large else None,
@@ -94,12 +93,12 @@ def check_file(path: PathLike, *, max_bytes: int | None = None) -> FileCheck:
         params=count_params(model),
         opset=opsets_of(model).get(""),
         ops=ops,
-        whole=tuple(_left_whole(ops, functions | _GONE)),
+        whole=tuple(_left_whole(ops)),
     )
 
 
-def _left_whole(ops: dict[str, int], aside: set[str]) -> Iterable[WholeOp]:
+def _left_whole(ops: dict[str, int]) -> Iterable[WholeOp]:
     for op, count in ops.items():
         reason = "it has no rule" if OP_RULES.find(op) is None else why_pinned(op)
-        if op not in aside and reason is not None:
+        if op not in _GONE and reason is not None:
             yield WholeOp(op, count, reason)

@@ -225,11 +225,13 @@ def _refuse_with_replay(given: list[str]) -> None:
 
 
 def _noting(report: Report, paths: list[Path | None]) -> Report:
-    """``report`` that also remembers, for an interruption right after, that the files are there."""
+    """``report`` that also remembers, for an interruption, what is there by then."""
 
     def noted(stage: str, done: int, total: int) -> None:
         if stage == "write" and done == total:
             OUTCOME.written[:] = [str(path) for path in paths if path is not None]
+        elif stage == "latency table" and done:
+            OUTCOME.written[:] = [f"{done} samples of the latency table {latencies.GOES_ON}"]
         report(stage, done, total)
 
     return noted

@@ -48,6 +48,7 @@ MinutesOption: TypeAlias = Annotated[
     float | None,
     typer.Option("--table-minutes", help="Of measuring for the latency table, at most.", show_default="5"),
 ]
+GOES_ON = "(the same command goes on from there)"
 
 
 def ratios(text: str) -> list[float]:
@@ -81,11 +82,14 @@ def table(
     from compressor.latency.make_table import make_table
 
     with progress("measuring") as report:
-        made = make_table(
-            model, output, setting_of(backend, threads, batch, named_sizes(dim)), minutes,
-            tell=lambda done, total: report("samples", done, total),
-        )  # fmt: skip
-    OUTCOME.written.append(str(output))
+
+        def tell(done: int, total: int) -> None:
+            OUTCOME.written[:] = [f"{output}, {done} samples {GOES_ON}"]
+            report("samples", done, total)
+
+        setting = setting_of(backend, threads, batch, named_sizes(dim))
+        made = make_table(model, output, setting, minutes, tell=tell)
+    OUTCOME.written[:] = [str(output)]
     if as_json:
         emit_json(made.to_json())
     else:

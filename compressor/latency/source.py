@@ -80,8 +80,12 @@ def _given(goal: LatencyGoal, path: Path, analysis: Analysis) -> TableSource:
     table = read_table(path)
     if not table.samples:
         raise PlanError("the latency table is empty", where=str(path), fix="Make one with `compressor table`.")
-    asked = {"threads": goal.setting.threads, "batch": goal.setting.batch, "dims": dict(goal.setting.dims)}
-    check_fits(table, analysis, {**asked, "threads": asked["threads"] or table.facts.get("threads")}, path)
+    setting = goal.setting
+    asked = {
+        "runtime": {"backend": setting.backend}, "threads": setting.threads or table.facts.get("threads"),
+        "batch": setting.batch, "dims": dict(setting.dims),
+    }  # fmt: skip
+    check_fits(table, analysis, asked, path)
     return TableSource(table, path, _is_here(table, goal), 0, 0.0)
 
 

@@ -138,14 +138,27 @@ def cached_path(structure: str, facts: dict[str, Any]) -> Path:
     return platformdirs.user_cache_path("compressor", appauthor=False) / "latency" / f"{name}.json"
 
 
+def _backend(facts: dict[str, Any]) -> Any:
+    """Of the runtime, where a table's file tells it."""
+    runtime = facts.get("runtime")
+    return runtime.get("backend") if isinstance(runtime, dict) else None
+
+
 def check_fits(table: LatencyTable, analysis: Analysis, facts: dict[str, Any], where: Path) -> None:
-    """Refuse a table of another model, or of other threads and sizes than asked for; another machine's is welcome.
+    """Refuse a table of another model or runtime, or of other threads and sizes; another machine's is welcome.
 
     Raises:
         PlanError, UsageError: what does not fit.
     """
     if table.structure != structure(analysis):
         raise PlanError("the latency table was made for another model", where=str(where), fix=_FIX)
+    made, asked = _backend(table.facts), _backend(facts)
+    if made != asked:
+        raise UsageError(
+            f"the latency table was made on {made}, not on {asked}",
+            where=str(where),
+            fix=f"Give --backend {made}, or make a table on {asked}.",
+        )
     for key in ("threads", "batch", "dims"):
         if table.facts.get(key) != facts[key]:
             raise UsageError(

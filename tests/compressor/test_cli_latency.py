@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from compressor.latency.measuring import Bench
 from tests.compressor.cli_models import Cli, saved
 
 WIDE = 1024
@@ -96,6 +98,31 @@ def test_a_table_is_made_and_taken(cli: Cli, wide: Path, tmp_path: Path) -> None
         "compress", wide, "-o", tmp_path / "o.onnx", "--latency", "0.5", "--table", tmp_path / "t.json", "--batch", "8"
     )
     assert (code, "batch 16, not 8" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["table", "compress"])
+def test_an_interruption_says_what_is_kept_and_the_same_command_goes_on(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    model, output = saved(tmp_path / "m.onnx"), tmp_path / "o"
+    line: list[str | Path] = [command, model, "-o", output, "--backend", "null"]
+    line += ["--latency", "0.5"] if command == "compress" else []
+    taken, sample = list[int](), Bench.sample
+
+    def stopped(self: Bench, *arguments: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 4:
+            raise KeyboardInterrupt
+        return sample(self, *arguments)
+
+    monkeypatch.setattr(Bench, "sample", stopped)
+    code, _, err = cli(*line)
+    assert code == 130
+    assert "3 samples" in err
+    assert "(the same command goes on from there)" in err
+    cli(*line)
+    place = output if command == "table" else next((tmp_path / "cache").rglob("*.json"))
+    assert len(json.loads(place.read_text())["samples"]) == len(taken) - 1
 
 
 @pytest.mark.parametrize(

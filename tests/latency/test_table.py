@@ -62,6 +62,8 @@ def test_tables_of_other_settings_lie_elsewhere_or_are_refused(table: LatencyTab
     assert cached_path(table.structure, facts) != cached_path(table.structure, table.facts)
     with pytest.raises(UsageError, match="batch 1, not 4"):
         check_fits(table, analysis, facts, tmp_path)
+    with pytest.raises(UsageError, match=r"made on null, not on openvino-cpu\. Give --backend null"):
+        check_fits(table, analysis, {**table.facts, "runtime": {"backend": "openvino-cpu"}}, tmp_path)
     other = load_model(saved(tmp_path / "o.onnx", mlp(second="other"))).analysis
     with pytest.raises(PlanError, match="another model"):
         check_fits(table, other, table.facts, tmp_path)

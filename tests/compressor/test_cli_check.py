@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,11 @@ from onnx import helper
 
 from compressor.cli_check import bytes_of
 from compressor.errors import UsageError
+from compressor.file_check import check_file
 from tests.compressor.cli_models import EXTERNAL, ODD_NAME, Cli, external, mlp, saved
+from tests.malformed.cases import MODELS, SEEDS
+from tests.malformed.mutations import BYTES
+from tests.malformed.onnx_mutations import onnx_file
 
 
 def test_a_sound_file(cli: Cli, tmp_path: Path) -> None:
@@ -88,6 +93,19 @@ def test_bad_files_are_2_and_the_others_are_still_checked(make: object, says: st
     assert code == 2
     assert '"sound": false' in out
     assert says in out
+
+
+def test_malformed_files_are_one_line_each(tmp_path: Path) -> None:
+    path, codes = tmp_path / "m.onnx", set()
+    for number in range(200):
+        rng = random.Random(number)
+        mutate = onnx_file if number % 2 else rng.choice(BYTES)
+        path.write_bytes(mutate((SEEDS / rng.choice(MODELS)).read_bytes(), rng))
+        found = check_file(path)
+        codes.add(found.exit_code)
+        assert (found.problem is None) == (found.exit_code == 0)
+        assert found.problem is None or len(found.problem.splitlines()) == 1
+    assert codes == {0, 2}
 
 
 def test_too_large_is_1_but_damaged_is_worse(cli: Cli, tmp_path: Path) -> None:

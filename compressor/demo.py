@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ from compressor.errors import EnvironmentProblem, UsageError
 from compressor.models.demo import demo_model_path, load_digits, load_digits_test
 from compressor.passes.selection import Options
 from compressor.pipeline import compress
-from compressor.results import Counts
+from compressor.results import Compression, Counts
 from compressor.targets import PathLike
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -67,7 +67,7 @@ class Cut:
         command: the command line that gives the same file.
         correct: test pictures classified right.
         correct_cut: the same straight after the cut, before recovery; None for the original.
-        verification: evidence that pruned equals masked; None for the original.
+        result: what ``compress`` said, with names as in the output folder; None for the original.
     """
 
     label: str
@@ -77,7 +77,17 @@ class Cut:
     correct: int
     correct_cut: int | None
     counts: Counts
-    verification: dict[str, Any] | None
+    result: Compression | None
+
+    @property
+    def verification(self) -> dict[str, Any] | None:
+        """Evidence that pruned equals masked; None for the original."""
+        return None if self.result is None else self.result.verification
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values, of the result only the evidence."""
+        plain = {name: value for name, value in vars(self).items() if name not in ("counts", "result")}
+        return {**plain, "counts": asdict(self.counts), "verification": self.verification}
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Demo:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values; accuracies are shares of the test pictures."""
-        cuts = [{**asdict(cut), "accuracy": cut.correct / self.pictures} for cut in self.cuts]
+        cuts = [{**cut.to_json(), "accuracy": cut.correct / self.pictures} for cut in self.cuts]
         head = {"kind": "demo", "version": 2, "compressor": compressor.__version__, "folder": self.folder}
         return {
             **head,
@@ -148,31 +158,39 @@ def run_demo(
 
 
 def _cuts(work: Path, progress: Progress) -> Iterator[Cut]:
-    original, calibration = work / demo_model_path().name, work / CALIBRATION
+    original = work / demo_model_path().name
     shutil.copyfile(demo_model_path(), original)
-    np.savez(calibration, image=load_digits("train")[0][:SAMPLES])
-    before: Counts | None = None
+    np.savez(work / CALIBRATION, image=load_digits("train")[0][:SAMPLES])
+    right = correct_answers(original)
     for number, setting in enumerate(SETTINGS):
-        file, plan = f"{setting.file_stem}.onnx", f"{setting.file_stem}.plan.json"
-        options = Options(scope="global", round_to=setting.round_to)
-        cut_only = work / "cut_only.onnx"
-        compress(original, cut_only, macs=setting.macs, criterion=CRITERION, options=options)
-        after_cut = correct_answers(cut_only)
-        cut_only.unlink()
-        result = compress(
-            original, work / file, macs=setting.macs, criterion=CRITERION, options=options, plan_path=work / plan,
-            data=calibration, samples=SAMPLES,
-        )  # fmt: skip
-        if before is None:
-            before = result.before
-            yield Cut(ORIGINAL, original.name, None, None, correct_answers(original), None, before, None)
-        command = (
-            f"compressor compress {original.name} -o {file} --macs {setting.macs:g} --criterion {CRITERION} "
-            f"--scope global --round-to {setting.round_to} --data {CALIBRATION} --plan {plan}"
-        )
-        right = correct_answers(work / file)
-        yield Cut(setting.label, file, plan, command, right, after_cut, result.after, result.verification)
+        cut, before = _cut(setting, original, right)
+        if number == 0:
+            yield Cut(ORIGINAL, original.name, None, None, right, None, before, None)
+        yield cut
         progress("cut, prove and recover", number + 1, len(SETTINGS))
+
+
+def _cut(setting: Setting, original: Path, right_before: int) -> tuple[Cut, Counts]:
+    """One of the cuts, and the original's counts."""
+    file, plan = f"{setting.file_stem}.onnx", f"{setting.file_stem}.plan.json"
+    work, options = original.parent, Options(scope="global", round_to=setting.round_to)
+    cut_only = work / "cut_only.onnx"
+    compress(original, cut_only, macs=setting.macs, criterion=CRITERION, options=options)
+    right_cut = correct_answers(cut_only)
+    cut_only.unlink()
+    result = compress(
+        original, work / file, macs=setting.macs, criterion=CRITERION, options=options, plan_path=work / plan,
+        data=work / CALIBRATION, samples=SAMPLES,
+    )  # fmt: skip
+    command = (
+        f"compressor compress {original.name} -o {file} --macs {setting.macs:g} --criterion {CRITERION} "
+        f"--scope global --round-to {setting.round_to} --data {CALIBRATION} --plan {plan}"
+    )
+    right, pictures = correct_answers(work / file), len(load_digits_test()[1])
+    counted = {"original": right_before, "pruned": right_cut, "final": right}
+    accuracies = {which: {"accuracy": found / pictures} for which, found in counted.items()}
+    named = replace(result, model=original.name, output=file, plan=plan, evaluation=accuracies)
+    return Cut(setting.label, file, plan, command, right, right_cut, result.after, named), result.before
 
 
 def correct_answers(model: Path) -> int:

@@ -1,19 +1,25 @@
-"""The demo's result as one table, as JSON and as a self-contained HTML page."""
+"""The demo's result as one table, as JSON and as a report."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-import compressor
 from compressor.demo import Demo
+from compressor.report.blocks import Cell, Code, Items, Section, Table
+from compressor.report.documents import Comparison, Compression
+from compressor.report.figures import verdict_cell
+from compressor.report.report import Report, add_files
+from compressor.report.results import Results, parsed
+from compressor.report.section import build_sections
 from compressor.units import count, percent, size
 
 RESULT = "result.json"
 REPORT = "report.html"
+TITLE = "A digit classifier, cut to several sizes"
+LAYERS_OF = 2
+"""Number of the cut whose layers are listed: half of the MACs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def _with_share(text: str, value: int, whole: int) -> str:
 
 def notes(demo: Demo) -> list[str]:
     """What the table rests on, in sentences."""
-    proven = [cut.verification for cut in demo.cuts if cut.verification is not None]
+    proven = [cut.result.verification for cut in demo.cuts if cut.result is not None and cut.result.verification]
     latency = demo.latency
     machine = latency.fingerprint
     return [
@@ -82,17 +88,22 @@ def notes(demo: Demo) -> list[str]:
 
 
 def report_files(demo: Demo, folder: Path) -> None:
-    """Write result.json and report.html."""
+    """Write result.json and report.html; ``folder`` holds the demo's models."""
     (folder / RESULT).write_text(json.dumps(demo.to_json(), indent=1) + "\n", encoding="utf-8")
-    (folder / REPORT).write_text(render(demo), encoding="utf-8")
+    (folder / REPORT).write_text(report_of(demo, folder).html(), encoding="utf-8")
 
 
-def render(demo: Demo) -> str:
-    """The HTML page; it loads nothing."""
-    environment = Environment(
-        loader=PackageLoader("compressor"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(REPORT).render(
-        demo=demo, headings=HEADINGS, rows=rows(demo), notes=notes(demo), version=compressor.__version__
-    )
+def report_of(demo: Demo, folder: Path) -> Report:
+    """The demo's own table and commands; between them what every report tells."""
+    results = Results(comparisons=[parsed(Comparison, demo.latency.to_json(), "the demo")])
+    results.compressions += [parsed(Compression, cut.result.to_json(), cut.file) for cut in demo.cuts if cut.result]
+    add_files(results, folder / demo.cuts[0].file, folder / demo.cuts[LAYERS_OF].file)
+    table: list[tuple[Cell | str, ...]] = [(*astuple(row)[:-1], verdict_cell(row.verdict)) for row in rows(demo)]
+    compared = f"Layers are those of the original and of {demo.cuts[LAYERS_OF].label!r}."
+    commands = "\n".join(cut.command for cut in demo.cuts if cut.command)
+    sections = [
+        Section("Result", [Table(astuple(HEADINGS), table), Items([*notes(demo), compared])]),
+        *build_sections(results, without=("headline", "reproduce")),
+        Section("How to reproduce it", [Code(commands), Items([f"{RESULT} beside this page has every number."])]),
+    ]
+    return Report(TITLE, sections)

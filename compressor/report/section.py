@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,9 +39,9 @@ def section(name: str, place: int) -> Callable[[Build], Build]:
     return add
 
 
-def build_sections(results: Results) -> Iterator[Section]:
-    """All that have something to tell, in order."""
-    for _, builder in sorted(SECTIONS.items(), key=lambda entry: entry[1].place):
-        found = builder.build(results)
+def build_sections(results: Results, without: Collection[str] = ()) -> Iterator[Section]:
+    """All that have something to tell, in order, less those called so."""
+    for name, builder in sorted(SECTIONS.items(), key=lambda entry: entry[1].place):
+        found = None if name in without else builder.build(results)
         if found is not None and found.blocks:
             yield found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import pytest
 
 from compressor import demo as demo_module
 from compressor.demo import CALIBRATION, SETTINGS, Demo, run_demo
-from compressor.demo_report import render, rows
+from compressor.demo_report import report_of, rows
 from compressor.models.demo import demo_card, demo_model_path, load_digits
 from compressor.structure_proof import verify_structure
 from tests.compressor.cli_models import Cli, in_process, snapshot
@@ -88,16 +89,30 @@ def test_the_shown_command_gives_the_same_file(
 def test_report_shows_every_number_and_loads_nothing(finished: tuple[Demo, Path]) -> None:
     demo, folder = finished
     page = (folder / "report.html").read_text()
-    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
-    assert cells == [cell for row in rows(demo) for cell in dataclasses.astuple(row)]
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>([^<]*)</td>", page)]
+    wanted = [cell for row in rows(demo) for cell in dataclasses.astuple(row)]
+    assert cells[: len(wanted)] == wanted
+    assert all(html.escape(cut.command) in page for cut in demo.cuts if cut.command)
     assert not re.search(r"\b(src|href|url|import)\b\s*[=(]", page)
     assert 'name="viewport"' in page
 
 
+def test_report_tells_what_every_report_tells(finished: tuple[Demo, Path]) -> None:
+    demo, folder = finished
+    made = report_of(demo, folder)
+    titles = [section.title for section in made.sections]
+    assert titles[0] == "Result"
+    assert {"Several models", "Layers", "Latency", "How it was made, and the proof", "Environment"} <= set(titles)
+    assert titles[-1] == "How to reproduce it"
+    page = made.html()
+    assert page.count("<svg") == 2  # accuracy against MACs; every run's time
+    assert all(html.escape(version) in page for version in demo.latency.fingerprint["libraries"].values())
+
+
 def test_report_escapes(finished: tuple[Demo, Path]) -> None:
-    demo, _ = finished
+    demo, folder = finished
     latency = dataclasses.replace(demo.latency, warnings=["<script>alert(1)</script>"])
-    page = render(dataclasses.replace(demo, latency=latency))
+    page = report_of(dataclasses.replace(demo, latency=latency), folder).html()
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
 

@@ -24,12 +24,10 @@ def pareto(results: Results) -> Section | None:
         return None
     blocks: list[Block] = [Items(problems)] if problems else []
     if found:
-        names = _figure_names(found)
+        names, timed = _figure_names(found), any(one.latency is not None for one in found)
+        times = (_measured(found), "95 % interval") if timed else ()
         blocks.append(
-            Table(
-                ("model", _measured(found), "95 % interval", "MACs", "parameters", *names),
-                [_row(one, names) for one in found],
-            )
+            Table(("model", *times, "MACs", "parameters", *names), [_row(one, names, timed) for one in found])
         )
     if len(found) > 1:
         charts = [_chart(found, name) for name in names[:_MOST_CHARTS]] if names else [_chart(found, None)]
@@ -42,14 +40,14 @@ def _figure_names(found: list[Compression]) -> list[str]:
     return list(dict.fromkeys(name for figures in every for name in figures))
 
 
-def _row(one: Compression, names: list[str]) -> tuple[Cell | str, ...]:
+def _row(one: Compression, names: list[str], timed: bool) -> tuple[Cell | str, ...]:
     time, within = "", ""
     if one.latency is not None:
         time = f"{one.latency.ratio:.3f}" + ("" if one.latency.measured else " (predicted)")
         within = within_text(one.latency.interval)
     final = (one.evaluation or {}).get("final") or {}
     return (
-        _name(one), time, within, ratio_text(one.after.macs, one.before.macs),
+        _name(one), *((time, within) if timed else ()), ratio_text(one.after.macs, one.before.macs),
         f"{count(one.after.params)} ({ratio_text(one.after.params, one.before.params)})",
         *(figure(final.get(name)) for name in names),
     )  # fmt: skip
@@ -57,7 +55,7 @@ def _row(one: Compression, names: list[str]) -> tuple[Cell | str, ...]:
 
 def _measured(found: list[Compression]) -> str:
     """What the ratios are of: "time", "energy" or both."""
-    return ", ".join(dict.fromkeys(one.latency.of for one in found if one.latency is not None)) or "time"
+    return ", ".join(dict.fromkeys(one.latency.of for one in found if one.latency is not None))
 
 
 def _name(one: Compression) -> str:

@@ -207,7 +207,7 @@ def _pareto(
 
     how = {"criterion": given.pop("criterion", "l1"), "options": Options(**given)}
     plan, goal = common.pop("plan_path"), common.pop("latency")
-    points = pareto(model, output, latencies.ratios(shares), goal, plan=plan, **how, **common)
+    points = pareto(model, output, latencies.ratios(shares), goal, plan_path=plan, **how, **common)
     options.forget_checkpoints(output)
     if as_json:
         emit_json({"kind": "pareto", "version": 1, "points": [point.to_json() for point in points]})

@@ -88,7 +88,7 @@ def table(
             report("samples", done, total)
 
         setting = setting_of(backend, threads, batch, named_sizes(dim))
-        made = make_table(model, output, setting, minutes, tell=tell)
+        made = make_table(model, output, setting, minutes, progress=tell)
     OUTCOME.written[:] = [str(output)]
     if as_json:
         emit_json(made.to_json())

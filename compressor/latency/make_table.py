@@ -43,7 +43,7 @@ class MadeTable:
 
 def make_table(
     model: PathLike, output: PathLike, setting: Setting | None = None, minutes: float = 5.0, *,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MadeTable:  # fmt: skip
     """Measure what a model's layers cost here at many widths, for ``LatencyGoal(table=...)`` anywhere.
 
@@ -52,7 +52,7 @@ def make_table(
         output: the table, saved after every sample; one that is there is gone on with.
         setting: runtime, threads and sizes of inputs; by default ONNX Runtime's CPU kernels, one thread, batch 1.
         minutes: of measuring, at most.
-        tell: called with (samples measured, samples wanted).
+        progress: called with (samples measured, samples wanted).
 
     Raises:
         UsageError, PlanError: the file is of another model, setting or machine.
@@ -61,7 +61,7 @@ def make_table(
     check_paths(model, output, None)
     loaded = load_model(model)
     spare(loaded.files, output, None)
-    source = fill_file(Path(output), setting or Setting(), minutes, loaded.analysis, loaded.cost, tell)
+    source = fill_file(Path(output), setting or Setting(), minutes, loaded.analysis, loaded.cost, progress)
     prediction: Prediction = source.prediction(loaded.analysis, loaded.cost)
     units = prediction.units_ms(NO_ATOMS)
     steps = {op: step for op, step in prediction.steps.items() if op}

@@ -12,9 +12,12 @@ from compressor.finetuning import Finetuning
 from compressor.latency.goal import LatencyGoal
 from compressor.pipeline import compress
 from compressor.results import Compression
+from compressor.targets import PathLike
 
 if TYPE_CHECKING:
     from compressor.training.context import Finetune
+
+_ANY = 0.5  # of a goal whose ratio does not count
 
 
 @dataclass(frozen=True)
@@ -32,33 +35,36 @@ class ParetoPoint:
 
 
 def pareto(
-    model: Path, output: Path, ratios: Sequence[float], goal: LatencyGoal, *, plan: Path | None = None,
-    finetune: Finetune | Finetuning | None = None, **settings: Any,
+    model: PathLike, output: PathLike, ratios: Sequence[float], goal: LatencyGoal | None = None, *,
+    plan_path: PathLike | None = None, finetune: Finetune | Finetuning | None = None, **settings: Any,
 ) -> list[ParetoPoint]:  # fmt: skip
     """``compress`` for each share of the original's latency, highest first, with one latency table.
 
     Args:
         model: path of an ONNX file; it is never changed.
         ratios: shares of the original's latency, all different, between 0 and 1.
-        output, plan: each point's files have its share in their names: "small-0.50.onnx" for "small.onnx".
-        goal: runtime, sizes and table; its ratio does not count.
+        output, plan_path: each point's files have its share in their names: "small-0.50.onnx" for "small.onnx".
+        goal: runtime, sizes and table; its ratio does not count. By default ONNX Runtime's CPU kernels, one thread,
+            batch 1.
         finetune: of ``compress``; each point has a folder of its own in that of the checkpoints.
         settings: of ``compress``.
 
     Raises:
         UsageError: no share, or two that would have one name.
+        CompressorError: of ``compress``; that a share cannot be reached is in its point instead.
     """
+    where = goal or LatencyGoal(ratio=_ANY)
     names = [f"{ratio:.2f}" if round(ratio, 2) == ratio else f"{ratio:g}" for ratio in ratios]
     if not ratios or len(set(names)) < len(names):
         raise UsageError("no latencies, or some twice", fix="Give different shares, such as 0.8,0.5.")
     points: list[ParetoPoint] = []
     for ratio, name in sorted(zip(ratios, names, strict=True), reverse=True):
-        minutes = 0.0 if points else goal.minutes  # the first one made the table as good as time allows
-        wanted = replace(goal, ratio=ratio, ms=None, minutes=minutes)
-        its_plan = None if plan is None else _named(plan, name)
+        minutes = 0.0 if points else where.minutes  # the first one made the table as good as time allows
+        wanted = replace(where, ratio=ratio, ms=None, minutes=minutes)
+        its_plan = None if plan_path is None else _named(Path(plan_path), name)
         try:
             found = compress(
-                model, _named(output, name), latency=wanted, plan_path=its_plan, finetune=_apart(finetune, name),
+                model, _named(Path(output), name), latency=wanted, plan_path=its_plan, finetune=_apart(finetune, name),
                 **settings,
             )  # fmt: skip
             points.append(ParetoPoint(ratio, found))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import compressor
 from tests.compressor.cli_models import Cli, in_process
 from tests.study.small import raw
 
@@ -37,6 +38,8 @@ def test_a_study_from_recipe_to_files_and_once_more(cli: Cli, tmp_path: Path) ->
         assert entry["result"]["metric"] == entry["result"]["test"]["accuracy"]
     again = cli.json("study", "run", found, "-o", out, "--no-plots")
     assert again["results"] == first["results"], "nothing is done twice"
+    from_python = compressor.run_study(found, out).to_json()
+    assert json.loads(json.dumps(from_python["results"])) == first["results"]
     table = cli.ok("study", "table", found, "-o", out, "--no-plots")
     assert table.startswith("digits, structured, l1: accuracy; original 0.99")
     assert "2 of 2 trials done" in table

@@ -158,7 +158,7 @@ def test_an_interrupted_run_goes_on_with_the_cut_that_it_had_measured(source: Pa
 def test_a_curve_has_a_trained_model_for_every_share(source: Path, data: Path, tmp_path: Path) -> None:
     output, plan, folder = tmp_path / "o.onnx", tmp_path / "p.json", tmp_path / "work"
     points = pareto(
-        source, output, [0.5, 0.8], goal(0.9), plan=plan, schedule="constant", steps=2,
+        source, output, [0.5, 0.8], goal(0.9), plan_path=plan, schedule="constant", steps=2,
         finetune=training(data, folder),
     )  # fmt: skip
     assert [point.ratio for point in points] == [0.8, 0.5]

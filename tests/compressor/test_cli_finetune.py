@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from compressor.cli_training import forget_checkpoints
 from compressor.models.demo import demo_model_path
+from compressor.training_options import default_checkpoints
 from tests.compressor.cli_models import Cli, command, environment, saved, snapshot
 from tests.training import digits
 
@@ -52,6 +54,20 @@ def test_precision_temperature_and_zeros(cli: Cli, own: Path, tmp_path: Path, co
     assert "unknown precision 'half'" in cli.error(*how, *wrong, "--precision", "half")
     alone = cli.error(*how, "-o", tmp_path / "p.onnx", "--finetune", f"{own}:halve", "--precision", "bfloat16")
     assert "--precision would have no effect with --finetune" in alone
+
+
+def test_checkpoints_are_forgotten_with_those_of_a_curves_points(tmp_path: Path) -> None:
+    folder = default_checkpoints(tmp_path / "o.onnx")
+    for place in (folder, folder / "0.80", folder / "0.50"):
+        place.mkdir(exist_ok=True)
+        for name in ("step-01.pt", "step-01.onnx", "step-01.json", "step-01.choice.json"):
+            (place / name).write_text("kept")
+    (folder / "0.50" / "notes.txt").write_text("the user's")
+    forget_checkpoints(tmp_path / "o.onnx")
+    assert list(snapshot(tmp_path)) == ["o.onnx.checkpoints/0.50/notes.txt"]
+    (folder / "0.50" / "notes.txt").unlink()
+    forget_checkpoints(tmp_path / "o.onnx")
+    assert not folder.exists()
 
 
 def test_tables_show_every_epoch(cli: Cli, own: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.benchmarks.kept import run as run_kept
 from tests.benchmarks.kills import run as run_kills
 from tests.benchmarks.latency_budgets import run as run_latency_budgets
 from tests.benchmarks.latency_peers import run as run_latency_peers
+from tests.benchmarks.latency_peers_trained import run as run_latency_peers_trained
 from tests.benchmarks.latency_prediction import run as run_latency_prediction
 from tests.benchmarks.latency_seconds import run as run_latency_seconds
 from tests.benchmarks.malformed import run as run_malformed
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[..., object]] = {
     "finetune_peers": run_finetune_peers, "kills": run_kills, "malformed": run_malformed,
     "latency_prediction": run_latency_prediction, "latency_budgets": run_latency_budgets,
     "latency_seconds": run_latency_seconds, "latency_peers": run_latency_peers,
+    "latency_peers_trained": run_latency_peers_trained,
 }  # fmt: skip
 # 23 GB of disk; minutes of training; half an hour; two hours; half an hour; an hour; half an hour; minutes
 ON_REQUEST = {
@@ -51,6 +53,7 @@ ON_REQUEST = {
     "malformed",
     "latency_budgets",
     "latency_peers",
+    "latency_peers_trained",
     "latency_prediction",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from compressor.backends.comparison import Comparison
 from compressor.backends.timing import compare, compare_here
 from compressor.errors import CompressorError, NothingToPruneError, UsageError
+from compressor.latency.filling import LEAST_SAMPLES
 from compressor.latency.goal import TOLERANCE
 from compressor.latency.measured import Measured, Quantity, measured_of
 from compressor.latency.measuring import measure, proto_of
@@ -147,7 +148,7 @@ class Loop:
         if confirm and not best.fresh:
             best = _Tried(best.selection, self._found(best.selection.atoms, fresh=True), best.turn, fresh=True)
         if confirm:
-            _refuse_unless_better(best.found, self.setting.backend)
+            _refuse_unless_better(best.found, self.setting.backend, len(self.source.table.samples))
         reached = best.found.ratio.ratio
         if out_of_reach is not None and reached > ratio * (1 + TOLERANCE):
             raise NothingToPruneError(
@@ -215,14 +216,17 @@ class _Tried:
     fresh: bool
 
 
-def _refuse_unless_better(found: Measured, backend: str) -> None:
+def _refuse_unless_better(found: Measured, backend: str, samples: int) -> None:
     if not found.better:
+        fix = "Allow more to be cut (--allow-width, a lower --floor), or measure on a quieter machine."
+        if samples < LEAST_SAMPLES:
+            fix = f"The latency table had time for {samples} samples only: give it more (--table-minutes). {fix}"
         better = "faster" if found.of == "time" else "more frugal"
         raise NotFasterError(
             f"the cut is not measurably {better}: {found.ratio.ratio:.3f} of the original's {found.of}"
             f" ({found.ratio.low:.3f} to {found.ratio.high:.3f}, noise {found.noise_floor:.1%})",
             where=backend,
-            fix="Allow more to be cut (--allow-width, a lower --floor), or measure on a quieter machine.",
+            fix=fix,
         )
 
 

@@ -146,7 +146,10 @@ def test_what_is_not_faster_is_refused(loop: Loop, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Loop, "_measure", alike)
     scores = CRITERIA.get("l1")(ScoreContext(loop.analysis, 0))
-    with pytest.raises(NotFasterError, match="not measurably faster"):
+    with pytest.raises(NotFasterError, match=r"not measurably faster.* only: give it more \(--table-minutes\)"):
+        loop.reach(0.6, scores, Options())
+    loop.source.table.samples += loop.source.table.samples * 2
+    with pytest.raises(NotFasterError, match=r"not measurably faster.*%\)\. Allow more to be cut"):
         loop.reach(0.6, scores, Options())
 
 

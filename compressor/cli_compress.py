@@ -11,7 +11,7 @@ from compressor import cli_latency as latencies
 from compressor import cli_schedule as schedules
 from compressor import cli_training as options
 from compressor.cli_options import DimOption, JsonFlag, ModelArgument, OutputOption, SeedOption, named_sizes
-from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress
+from compressor.cli_output import OUTCOME, Report, emit, emit_json, progress, warn
 from compressor.errors import UsageError
 from compressor.target_options import TargetOptions
 from compressor.training_options import TrainingOptions
@@ -187,7 +187,14 @@ def compress(
             result = _choose_and_cut(model, output, {**targets, **common}, given)
     from compressor.cli_tables import compression_tables
 
+    _warn(result)
     options.show(result, lambda: compression_tables(result), output, as_json)
+
+
+def _warn(result: Compression | None) -> None:
+    """Of what disturbed the measurement that decided."""
+    for text in ((result and result.latency) or {}).get("warnings", ()):
+        warn(text)
 
 
 def _choose_and_cut(model: Path, output: Path, common: dict[str, Any], given: dict[str, Any]) -> Compression:
@@ -209,6 +216,8 @@ def _pareto(
     plan, goal = common.pop("plan_path"), common.pop("latency")
     points = pareto(model, output, latencies.ratios(shares), goal, plan_path=plan, **how, **common)
     options.forget_checkpoints(output)
+    for point in points:
+        _warn(point.result)
     if as_json:
         emit_json({"kind": "pareto", "version": 1, "points": [point.to_json() for point in points]})
     else:

@@ -57,6 +57,7 @@ class Outcome:
         original_ms, candidate_ms: medians as measured last, or as predicted.
         of: what the ratios compare: "time" or "energy".
         original_j, candidate_j: joules of a run, where energy was measured.
+        warnings: what may have disturbed the last measurement, in plain words.
     """
 
     goal_ratio: float
@@ -71,6 +72,7 @@ class Outcome:
     of: Quantity = "time"
     original_j: float | None = None
     candidate_j: float | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -235,5 +237,5 @@ def _outcome(ratio: float, best: _Tried, rounds: list[Round]) -> Outcome:
     return Outcome(
         ratio, interval.ratio, best.turn.predicted_ratio, measured=True, interval=(interval.low, interval.high),
         noise_floor=found.noise_floor, original_ms=found.original_ms, candidate_ms=found.candidate_ms, rounds=rounds,
-        of=found.of, original_j=found.original_j, candidate_j=found.candidate_j,
+        of=found.of, original_j=found.original_j, candidate_j=found.candidate_j, warnings=list(found.warnings),
     )  # fmt: skip

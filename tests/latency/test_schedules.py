@@ -11,8 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
+from compressor.cli import main
 from compressor.errors import UsageError
 from compressor.finetuning import Finetuning
+from compressor.latency import loop
 from compressor.latency.loop import Loop
 from compressor.latency.pareto import pareto
 from compressor.latency.setting import Setting
@@ -239,3 +241,19 @@ def test_a_curve_of_energies_is_one_of_the_api(source: Path, monkeypatch: pytest
     points = pareto(source, source.with_name("o.onnx"), [0.8, 0.6], replace(goal(0.5), of="energy"))
     assert asked == ["energy", "energy"]
     assert [point.problem for point in points] == [None, None]
+
+
+def test_what_disturbed_the_measurement_that_decides_is_said(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = loop.compare
+
+    def disturbed(*given: Any, **settings: Any) -> Any:
+        return replace(measured(*given, **settings), warnings=["Somebody was busy."])
+
+    monkeypatch.setattr(loop, "compare", disturbed)
+    output = source.with_name("o.onnx")
+    assert main(["compress", str(source), "-o", str(output), "--latency", "0.5", "--backend", "null", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["latency"]["warnings"] == ["Somebody was busy."]
+    assert "warning: Somebody was busy.\n" in said.err

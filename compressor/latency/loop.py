@@ -178,8 +178,7 @@ class Loop:
     def _learn(self, atoms: Labels) -> float:
         """Add a candidate to the table; the ratio that is predicted for it from then on."""
         units = WorkUnits(self.analysis, self.cost.table)
-        self.source.table.samples.append(measure(self.analysis, units, atoms, self.setting))
-        self.source.table.save(self.source.path)
+        self.source.add(measure(self.analysis, units, atoms, self.setting))
         return self.source.prediction(self.analysis, self.cost).ratio(atoms)
 
     def _found(self, atoms: Labels, *, fresh: bool) -> Measured:

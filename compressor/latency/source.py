@@ -13,7 +13,7 @@ from compressor.latency.filling import fill
 from compressor.latency.goal import LatencyGoal
 from compressor.latency.prediction import Prediction
 from compressor.latency.setting import Setting
-from compressor.latency.table import LatencyTable, cached_path, check_fits, new_table, read_table, structure
+from compressor.latency.table import LatencyTable, Sample, cached_path, check_fits, new_table, read_table, structure
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import CostModel
 from compressor.passes.latency.work_units import WorkUnits
@@ -27,6 +27,7 @@ class TableSource:
         path: of its file.
         here: whether it is of this machine; what another's says cannot be measured here.
         measured: samples that were taken now, and ``seconds`` it took.
+        ours: whether what is measured on the way is kept in the file; one that the user named is left as it is.
     """
 
     table: LatencyTable
@@ -34,6 +35,13 @@ class TableSource:
     here: bool
     measured: int
     seconds: float
+    ours: bool = True
+
+    def add(self, sample: Sample) -> None:
+        """Learn from one more candidate."""
+        self.table.samples.append(sample)
+        if self.ours:
+            self.table.save(self.path)
 
     def prediction(self, analysis: Analysis, cost: CostModel) -> Prediction:
         """Learnt from all samples by now."""
@@ -86,7 +94,7 @@ def _given(goal: LatencyGoal, path: Path, analysis: Analysis) -> TableSource:
         "batch": setting.batch, "dims": dict(setting.dims),
     }  # fmt: skip
     check_fits(table, analysis, asked, path)
-    return TableSource(table, path, _is_here(table, goal), 0, 0.0)
+    return TableSource(table, path, _is_here(table, goal), 0, 0.0, ours=False)
 
 
 def _is_here(table: LatencyTable, goal: LatencyGoal) -> bool:

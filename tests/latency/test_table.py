@@ -95,6 +95,11 @@ def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert second.path.is_relative_to(tmp_path / "cache")
     carried = table_for(LatencyGoal(0.5, setting=NULL, table=first.path), loaded.analysis, loaded.cost)
     assert carried.here
+    before = first.path.read_bytes()
+    carried.add(carried.table.samples[0])
+    assert first.path.read_bytes() == before  # a file that the user named is an input
+    second.add(second.table.samples[0])
+    assert len(read_table(first.path).samples) == len(first.table.samples) + 1
     elsewhere = first.table.model_copy(update={"facts": {**first.table.facts, "cpu_model": "another"}})
     elsewhere.save(tmp_path / "elsewhere.json")
     goal = LatencyGoal(0.5, setting=NULL, table=tmp_path / "elsewhere.json")

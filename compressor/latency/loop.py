@@ -27,7 +27,8 @@ from compressor.passes.selection import Options, Selection
 from compressor.passes.slices import Scores
 
 _ROUNDS = 6
-_PROCESSES = 3  # that confirm the last round
+_PROCESSES = 3  # that confirm a candidate
+_CONFIRMED = 2  # candidates, where none came close enough to be confirmed on the way
 _ORIGINAL, _CANDIDATE = "original", "candidate"
 _NAMES: dict[Quantity, str] = {"time": "a latency", "energy": "an energy"}
 Tell = Callable[[str, int, int], None]
@@ -137,20 +138,16 @@ class Loop:
                 return selection, self._unmeasured(ratio, prediction, selection, rounds)
             found = self._found(selection.atoms, fresh=False)
             bound = self._bound_otherwise(rounds[-1]) and found.ratio.ratio <= ratio * (1 + TOLERANCE)
-            close = bound or found.error(ratio) <= TOLERANCE / 2 or turn == _ROUNDS
+            close = bound or found.error(ratio) <= TOLERANCE / 2
             if close and confirm:
                 found = self._found(selection.atoms, fresh=True)
             rounds[-1].measured_ratio = found.ratio.ratio
             tried.append(_Tried(selection, found, rounds[-1], fresh=close and confirm))
-            if close and (bound or not confirm or found.error(ratio) <= TOLERANCE):
+            if turn == _ROUNDS or (close and (bound or not confirm or found.error(ratio) <= TOLERANCE)):
                 break
             correction = self._learn(selection.atoms) / rounds[-1].measured_ratio
         self.tell("meet the latency", _ROUNDS, _ROUNDS)
-        best = min(tried, key=lambda one: (one.fresh != confirm, one.found.error(ratio)))
-        if confirm and not best.fresh:
-            best = _Tried(best.selection, self._found(best.selection.atoms, fresh=True), best.turn, fresh=True)
-        if confirm:
-            _refuse_unless_better(best.found, self.setting.backend, len(self.source.table.samples))
+        best = self._confirmed(tried, ratio) if confirm else min(tried, key=lambda one: one.found.error(ratio))
         reached = best.found.ratio.ratio
         if out_of_reach is not None and reached > ratio * (1 + TOLERANCE):
             raise NothingToPruneError(
@@ -159,6 +156,22 @@ class Loop:
                 fix=out_of_reach.fix,
             )
         return best.selection, _outcome(ratio, best, rounds)
+
+    def _confirmed(self, tried: list[_Tried], ratio: float) -> _Tried:
+        """The one nearest to the goal in fresh processes; those nearest by now are measured so where none was.
+
+        Raises:
+            NotFasterError: it is not measurably faster.
+        """
+        fresh = [one for one in tried if one.fresh]
+        near = sorted((one for one in tried if not one.fresh), key=lambda one: one.found.error(ratio))
+        for one in near[:_CONFIRMED]:
+            if any(other.found.error(ratio) <= TOLERANCE for other in fresh):
+                break
+            fresh.append(_Tried(one.selection, self._found(one.selection.atoms, fresh=True), one.turn, fresh=True))
+        best = min(fresh, key=lambda one: one.found.error(ratio))
+        _refuse_unless_better(best.found, self.setting.backend, len(self.source.table.samples))
+        return best
 
     def _candidate(
         self, budget: float, scores: Scores, options: Options, gone: Labels

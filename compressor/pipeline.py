@@ -17,7 +17,7 @@ from compressor.finetuning import Finetuning
 from compressor.job import Job, as_finetuning
 from compressor.latency.choosing import ByLatency
 from compressor.latency.goal import LatencyGoal
-from compressor.latency.loop import NotFasterError
+from compressor.latency.outcome import NotFasterError
 from compressor.loaded import Loaded, load_model, total_bytes
 from compressor.memory_goal import MemoryGoal
 from compressor.model_io import read, write

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from compressor.choosing import ByCriterion
 from compressor.latency.goal import LatencyGoal
-from compressor.latency.loop import Loop, Outcome, Tell
+from compressor.latency.loop import Loop, Tell
+from compressor.latency.outcome import Outcome
 from compressor.latency.source import TableSource, table_for
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import NO_ATOMS, CostModel

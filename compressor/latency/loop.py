@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from compressor.backends.comparison import Comparison
 from compressor.backends.timing import compare, compare_here
-from compressor.errors import CompressorError, NothingToPruneError, UsageError
-from compressor.latency.filling import LEAST_SAMPLES
+from compressor.errors import NothingToPruneError, UsageError
 from compressor.latency.goal import TOLERANCE
 from compressor.latency.measured import Measured, Quantity, measured_of
 from compressor.latency.measuring import measure, proto_of
+from compressor.latency.outcome import Outcome, Round, Tried, outcome_of, refuse_unless_better
 from compressor.latency.prediction import Floats, Prediction
 from compressor.latency.setting import Setting
 from compressor.latency.source import TableSource
@@ -32,52 +31,6 @@ _CONFIRMED = 2  # candidates, where none came close enough to be confirmed on th
 _ORIGINAL, _CANDIDATE = "original", "candidate"
 _NAMES: dict[Quantity, str] = {"time": "a latency", "energy": "an energy"}
 Tell = Callable[[str, int, int], None]
-
-
-class NotFasterError(CompressorError):
-    """Nothing that was tried is measurably faster than the original."""
-
-
-@dataclass
-class Round:
-    """One turn of the loop: ratios to the original, as predicted and as measured; None where it cannot be measured."""
-
-    budget_ratio: float
-    predicted_ratio: float
-    measured_ratio: float | None = None
-
-
-@dataclass
-class Outcome:
-    """What the loop came to.
-
-    Attributes:
-        ratio: to the original: measured, or predicted where the table is another machine's.
-        interval: of the measured ratio at 95 %; None where it was only predicted, or is a step on the way.
-        noise_floor: how far the original was from itself.
-        original_ms, candidate_ms: medians as measured last, or as predicted.
-        of: what the ratios compare: "time" or "energy".
-        original_j, candidate_j: joules of a run, where energy was measured.
-        warnings: what may have disturbed the last measurement, in plain words.
-    """
-
-    goal_ratio: float
-    ratio: float
-    predicted_ratio: float
-    measured: bool
-    interval: tuple[float, float] | None = None
-    noise_floor: float | None = None
-    original_ms: float = 0.0
-    candidate_ms: float = 0.0
-    rounds: list[Round] = field(default_factory=list)
-    of: Quantity = "time"
-    original_j: float | None = None
-    candidate_j: float | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as JSON-ready values."""
-        return asdict(self)
 
 
 @dataclass
@@ -121,7 +74,7 @@ class Loop:
                 fix="Leave --table out, or run this on that machine.",
             )
         rounds: list[Round] = []
-        tried: list[_Tried] = []
+        tried: list[Tried] = []
         out_of_reach: NothingToPruneError | None = None
         correction = 1.0
         for turn in range(1, _ROUNDS + 1):
@@ -142,7 +95,7 @@ class Loop:
             if close and confirm:
                 found = self._found(selection.atoms, fresh=True)
             rounds[-1].measured_ratio = found.ratio.ratio
-            tried.append(_Tried(selection, found, rounds[-1], fresh=close and confirm))
+            tried.append(Tried(selection, found, rounds[-1], fresh=close and confirm))
             if turn == _ROUNDS or (close and (bound or not confirm or found.error(ratio) <= TOLERANCE)):
                 break
             correction = self._learn(selection.atoms) / rounds[-1].measured_ratio
@@ -155,9 +108,9 @@ class Loop:
                 where=self.setting.backend,
                 fix=out_of_reach.fix,
             )
-        return best.selection, _outcome(ratio, best, rounds)
+        return best.selection, outcome_of(ratio, best, rounds)
 
-    def _confirmed(self, tried: list[_Tried], ratio: float) -> _Tried:
+    def _confirmed(self, tried: list[Tried], ratio: float) -> Tried:
         """The one nearest to the goal in fresh processes; those nearest by now are measured so where none was.
 
         Raises:
@@ -168,9 +121,9 @@ class Loop:
         for one in near[:_CONFIRMED]:
             if any(other.found.error(ratio) <= TOLERANCE for other in fresh):
                 break
-            fresh.append(_Tried(one.selection, self._found(one.selection.atoms, fresh=True), one.turn, fresh=True))
+            fresh.append(Tried(one.selection, self._found(one.selection.atoms, fresh=True), one.turn, fresh=True))
         best = min(fresh, key=lambda one: one.found.error(ratio))
-        _refuse_unless_better(best.found, self.setting.backend, len(self.source.table.samples))
+        refuse_unless_better(best.found, self.setting.backend, len(self.source.table.samples))
         return best
 
     def _candidate(
@@ -220,34 +173,3 @@ class Loop:
             ratio, rounds[-1].predicted_ratio, rounds[-1].predicted_ratio, measured=False,
             original_ms=prediction.original_ms, candidate_ms=prediction.of(selection.atoms), rounds=rounds,
         )  # fmt: skip
-
-
-@dataclass
-class _Tried:
-    selection: Selection
-    found: Measured
-    turn: Round
-    fresh: bool
-
-
-def _refuse_unless_better(found: Measured, backend: str, samples: int) -> None:
-    if not found.better:
-        fix = "Allow more to be cut (--allow-width, a lower --floor), or measure on a quieter machine."
-        if samples < LEAST_SAMPLES:
-            fix = f"The latency table had time for {samples} samples only: give it more (--table-minutes). {fix}"
-        better = "faster" if found.of == "time" else "more frugal"
-        raise NotFasterError(
-            f"the cut is not measurably {better}: {found.ratio.ratio:.3f} of the original's {found.of}"
-            f" ({found.ratio.low:.3f} to {found.ratio.high:.3f}, noise {found.noise_floor:.1%})",
-            where=backend,
-            fix=fix,
-        )
-
-
-def _outcome(ratio: float, best: _Tried, rounds: list[Round]) -> Outcome:
-    found, interval = best.found, best.found.ratio
-    return Outcome(
-        ratio, interval.ratio, best.turn.predicted_ratio, measured=True, interval=(interval.low, interval.high),
-        noise_floor=found.noise_floor, original_ms=found.original_ms, candidate_ms=found.candidate_ms, rounds=rounds,
-        of=found.of, original_j=found.original_j, candidate_j=found.candidate_j, warnings=list(found.warnings),
-    )  # fmt: skip

@@ -17,7 +17,8 @@ from compressor.backends.timing import compare_here
 from compressor.errors import CompressorError, NothingToPruneError, UsageError
 from compressor.latency import loop as module
 from compressor.latency.goal import LatencyGoal
-from compressor.latency.loop import Loop, NotFasterError
+from compressor.latency.loop import Loop
+from compressor.latency.outcome import NotFasterError
 from compressor.latency.setting import Setting
 from compressor.latency.source import TableSource
 from compressor.latency.table import LatencyTable, Sample, new_table

@@ -20,7 +20,7 @@ from compressor.passes.analysis import Analysis
 from compressor.passes.cost import NO_ATOMS, CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.latency.axis_lengths import Lengths
-from compressor.passes.latency.selection import select_within
+from compressor.passes.latency.selection import exact_lengths, select_within
 from compressor.passes.latency.work_units import WorkUnits
 from compressor.passes.selection import Options, Selection
 from compressor.passes.slices import Scores
@@ -131,6 +131,9 @@ class Loop:
     ) -> tuple[Selection, Prediction]:  # fmt: skip
         prediction = self.source.prediction(self.analysis, self.cost)
         limit = budget * prediction.original_ms
+        all_kept = float(prediction.ms(exact_lengths(self.cost, NO_ATOMS))[0])
+        if budget < 1 and limit > all_kept:  # the original happened to be measured slow: still, something has to go
+            limit = budget * all_kept
         selection = select_within(
             self.analysis, self.cost, scores, {"latency in ms": (limit, prediction.ms), **self.budgets}, options,
             gone=gone, steps=prediction.steps_by_row,

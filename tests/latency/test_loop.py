@@ -115,6 +115,16 @@ def test_another_machines_table_only_predicts(loop: Loop) -> None:
     assert [turn.measured_ratio for turn in outcome.rounds] == [None]
 
 
+def test_something_goes_though_the_original_was_measured_slow(loop: Loop) -> None:
+    loop.source.here = False
+    full = loop.source.table.samples[0]
+    loop.source.table.samples[0] = full.model_copy(update={"whole_ms": full.whole_ms * 1.3})
+    scores = CRITERIA.get("l1")(ScoreContext(loop.analysis, 0))
+    selection, outcome = loop.reach(0.96, scores, Options())
+    assert selection.atoms.size
+    assert outcome.ratio < 0.96
+
+
 def test_energy_is_met_as_a_latency_is(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     times = Loop._measure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -94,6 +95,9 @@ def write_seeds(folder: Path) -> None:
     ):
         if main(arguments.split()):
             sys.exit(f"failed: {arguments}")
+    table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    table["facts"]["cpu_model"] = "of no machine"  # nothing is measured then, and every machine does the same
+    (folder / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,10 @@ def test_what_is_wrong_is_seen(change: dict[str, Any], said: str | None) -> None
 
 
 def test_writes_outside_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "file").write_text("x")
     script = f"""
+import shutil
 from pathlib import Path
 from tests.malformed.worker import Writes
 writes = Writes()
@@ -102,6 +105,8 @@ Path({str(tmp_path / "out" / "a")!r}).write_text("x")
 Path({str(tmp_path / "b")!r}).write_text("x")
 Path({str(tmp_path / "b")!r}).read_text()
 Path({str(tmp_path / "b")!r}).rename({str(tmp_path / "c")!r})
+shutil.rmtree({str(tmp_path / "out")!r})
+shutil.rmtree({str(tmp_path / "deep")!r})
 found, writes.allowed = list(writes.found), None
 print(found)
 """
@@ -109,3 +114,4 @@ print(found)
     assert done.stdout.count(str(tmp_path / "b")) == 2
     assert str(tmp_path / "c") in done.stdout
     assert str(tmp_path / "out" / "a") not in done.stdout
+    assert f"os.remove {tmp_path / 'deep' / 'er' / 'file'}" in done.stdout

@@ -23,6 +23,7 @@ from tests.malformed.cases import OUT, case
 ADDRESSES_BYTES = 8 << 30
 """More than that no case may even ask for; runtimes reserve more addresses than they use."""
 _WRITES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
+_IN_FOLDERS = {"os.remove", "os.rmdir", "os.rename"}  # their last argument is an open folder's number, or -1
 _OF_LIBRARIES = {".ses"}  # ONNX Runtime leaves it in the folder for temporary files
 _HARMLESS = ("/dev/", f"/proc/{os.getpid()}/")
 
@@ -44,9 +45,11 @@ class Writes:
             paths = [path] if writes or (isinstance(mode, str) and set(mode) & set("wax+")) else []
         else:
             paths = list(arguments[:2]) if event in _WRITES else []
+        folders = [one for one in arguments[1:] if isinstance(one, int) and event in _IN_FOLDERS and one >= 0]
+        start = Path(f"/proc/self/fd/{folders[-1]}").readlink() if folders else Path()
         for path in paths:
             if isinstance(path, str | bytes | os.PathLike) and path:
-                place = os.path.realpath(os.fsdecode(path))
+                place = os.path.realpath(start / os.fsdecode(path))
                 if not place.startswith((*self.allowed, *_HARMLESS)):
                     self.found.append(f"{event} {place}")
 

@@ -59,11 +59,11 @@ def gate(
 
     asked = {"output": output, "junit": junit, "markdown": markdown, "benchmark_json": benchmark_json}
     targets = {form: path for form, path in asked.items() if path is not None}
+    demands = read_policy(policy)
     if targets:
         models = [one for one in (baseline, candidate) if one.suffix.lower() != ".json"]
         weights = [file for model in models for file in files_of(model)]
-        check_targets(targets, [baseline, candidate, policy, *weights])
-    demands = read_policy(policy)
+        check_targets(targets, [baseline, candidate, policy, *demands.files(), *weights])
     with progress("opening the models") as report:
         found = run_gate(
             baseline, candidate, demands, seed=seed, progress=lambda check, done, total: report("checks", done, total)

@@ -37,6 +37,10 @@ class Part(BaseModel):
                     raise ValueError(f"unknown key {_short(key)}; {hint}known: {', '.join(known)}")
         return found
 
+    def names_files(self) -> list[str]:
+        """Files and user code (``path.py:function``) that the settings name, as they are written there."""
+        return []
+
 
 def read_settings(path: Path, kind: str) -> dict[str, Any]:
     """What a .json file, or else a YAML file, holds: keys and values.

@@ -36,6 +36,11 @@ class Policy:
         """What it demands, defaults included."""
         return {name: settings.model_dump(mode="json") for name, settings in self.checks.items()}
 
+    def files(self) -> list[Path]:
+        """Every file that it names, user code too: no report may take its place."""
+        named = [name for settings in self.checks.values() for name in settings.names_files()]
+        return [self.folder / part for name in named for part in (name, name.rpartition(":")[0]) if part]
+
 
 def read_policy(path: PathLike) -> Policy:
     """A policy from a YAML or .json file.

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from tests.compressor.cli_models import EXTERNAL, Cli, external, snapshot
@@ -131,6 +132,18 @@ def test_weights_beside_a_model_are_not_replaced(cli: Cli, files: Path) -> None:
             "--junit", files / "big" / EXTERNAL,
         )  # fmt: skip
         assert f"{files / 'big' / EXTERNAL}: would replace" in said
+    assert snapshot(files) == before
+
+
+def test_what_a_policy_names_is_not_replaced(cli: Cli, files: Path) -> None:
+    (files / "own.py").write_text("def figure(path):\n    return 1.0\n")
+    np.savez(files / "in.npz", x=np.zeros((2, 16), np.float32))
+    (files / "names.yaml").write_text(
+        "metric: {function: 'own.py:figure', min_value: 0.5}\ndrift: {inputs: in.npz, max_abs: 1}\n"
+    )
+    before = snapshot(files)
+    for name in ("own.py", "in.npz"):
+        assert "would replace" in cli.error(*options(files, policy="names.yaml"), "--markdown", files / name)
     assert snapshot(files) == before
 
 

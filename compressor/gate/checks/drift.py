@@ -50,6 +50,10 @@ class DriftSettings(Part):
             raise ValueError(f"give one or more of {', '.join(_RULES)}")
         return self
 
+    def names_files(self) -> list[str]:
+        """The inputs."""
+        return [] if self.inputs is None else [self.inputs]
+
 
 _RULES: dict[str, Literal["most", "least"]] = {
     "max_abs": "most", "max_relative": "most", "min_cosine": "least", "min_top1_agreement": "least",

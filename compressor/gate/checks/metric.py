@@ -41,6 +41,10 @@ class MetricSettings(Part):
             raise ValueError("give max_loss, min_value or both")
         return self
 
+    def names_files(self) -> list[str]:
+        """The function's."""
+        return [self.function]
+
 
 @check("metric", MetricSettings)
 def metric(settings: MetricSettings, pair: Pair) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ class BackendError(CompressorError):
 
 
 class MachineError(BackendError):
-    """A runtime cannot do here what was asked, whatever the model: too few CPUs, no such provider, its memory is full."""
+    """A runtime cannot do here what was asked, whatever the model: too few CPUs, no such provider, full memory."""
 
 
 class EnvironmentProblem(CompressorError):

@@ -38,7 +38,7 @@ def of_mean(values: NDArray[np.float64], seed: int) -> Interval:
     centre = share + z2 / (2 * count)
     half = _Z * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
     low, high = ((centre + sign * half) / (1 + z2 / count) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
+    return min(share, max(0.0, low)), max(share, min(1.0, high))  # rounding must not shut the share itself out
 
 
 def of_difference(before: NDArray[np.float64], after: NDArray[np.float64], seed: int) -> Interval:

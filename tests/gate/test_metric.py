@@ -67,6 +67,7 @@ def test_what_samples_cannot_tell_is_inconclusive(models: tuple[Path, Path]) -> 
     [
         ("all_right", {"min_value": 0.99}, "inconclusive"),  # a model right in 0.9 of all gives this one time in eight
         ("all_right", {"min_value": 0.8}, "pass"),
+        ("all_right", {"min_value": 1.0}, "inconclusive"),
         ("all_right", {"max_loss": 0.005}, "inconclusive"),
         ("all_right", {"max_loss": 0.2}, "pass"),
         ("few", {"min_value": 0.0}, "inconclusive"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from compressor.errors import BackendError, ModelFileError, UsageError
+from compressor.errors import BackendError, MachineError, ModelFileError, UsageError
 from compressor.registry import Registry
 
 if TYPE_CHECKING:
@@ -202,11 +202,11 @@ def get_backend(name: str) -> Backend:
 
 
 def require_usable(backend: Backend) -> Availability:
-    """What ``probe`` says, or BackendError with the reason and the install line where the backend is not usable."""
+    """What ``probe`` says, or MachineError with the reason and the install line where the backend is not usable."""
     found = backend.probe()
     if not found.usable:
         fix = f"Run: {found.install}" if found.install else "`compressor doctor` lists what works here."
-        raise BackendError(str(found.reason), where=backend.name, fix=fix)
+        raise MachineError(str(found.reason), where=backend.name, fix=fix)
     return found
 
 

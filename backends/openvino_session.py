@@ -17,7 +17,7 @@ from compressor.backends.file_graph import name_nodes
 from compressor.backends.kernels import Kernel
 from compressor.backends.ort_model import PROTOBUF_LIMIT_BYTES, weight_bytes
 from compressor.backends.protos import input_specs, load_whole
-from compressor.errors import BackendError
+from compressor.errors import BackendError, MachineError
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +43,8 @@ class OpenVinoSession(Session):
         profile: see Backend.open.
 
     Raises:
-        BackendError: OpenVINO refuses the model, or takes another number of threads.
+        BackendError: OpenVINO refuses the model.
+        MachineError: it takes another number of threads.
     """
 
     averages_kernels = True
@@ -164,7 +165,7 @@ class OpenVinoSession(Session):
     def _check_threads(self) -> None:
         found = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         if found != self.threads:
-            raise BackendError(
+            raise MachineError(
                 f"asked for {self.threads} threads, OpenVINO takes {found}", where=self._where,
                 fix=f"Ask for at most {found}.",
             )  # fmt: skip

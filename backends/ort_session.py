@@ -17,7 +17,9 @@ from compressor.backends.ort_assignment import RECORD, check_assignment
 from compressor.backends.ort_model import OrtModel
 from compressor.backends.ort_plugin import plugin_devices
 from compressor.backends.ort_provider import CPU, CPU_PROVIDER, OrtProvider, Request
-from compressor.errors import BackendError
+from compressor.errors import BackendError, MachineError
+
+_FULL = ("Failed to allocate memory", "out of memory")  # what its allocators of devices say, in an error of no type
 
 
 class OnnxRuntimeSession(Session):
@@ -32,7 +34,8 @@ class OnnxRuntimeSession(Session):
         profile: see Backend.open.
 
     Raises:
-        BackendError: the model is refused, the provider does not start, or nodes would run on the CPU instead.
+        BackendError: the model is refused, or nodes would run on the CPU instead.
+        MachineError: the provider does not start, or the device's memory is full.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class OnnxRuntimeSession(Session):
         self._session = self._open(model, _options(threads, optimize, facts))
         self.provider = self._session.get_providers()[0]
         if self.provider != facts.provider:
-            raise BackendError(
+            raise MachineError(
                 f"asked for {facts.provider}, ONNX Runtime chose {self.provider}",
                 where=self._where,
                 fix=facts.needs or None,
@@ -154,7 +157,9 @@ class OnnxRuntimeSession(Session):
         return binding
 
     def _failure(self, verb: str, error: Exception) -> BackendError:
-        return BackendError(f"ONNX Runtime cannot {verb} the model: {ort_values.reason(error)}", where=self._where)
+        full = self._facts.memory is not None and any(words in str(error) for words in _FULL)
+        kind = MachineError if full else BackendError
+        return kind(f"ONNX Runtime cannot {verb} the model: {ort_values.reason(error)}", where=self._where)
 
 
 def _options(threads: int, optimize: bool, facts: OrtProvider) -> Any:

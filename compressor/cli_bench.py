@@ -50,6 +50,11 @@ def bench(
     from compressor.cli_energy import energy_tables
     from compressor.cli_tables import comparison_tables
 
+    if output is not None:
+        from compressor.gate.facts import files_of
+        from compressor.gate.reports.files import check_targets
+
+        check_targets({"output": output}, [*models, *(file for model in models for file in files_of(model))])
     kind: Any = mode or ("latency" if rate is None else "paced")
     how = Mode(kind, streams, rate)
     with progress("opening the models") as report:

@@ -38,7 +38,8 @@ class ExternalData:
         self._folder = folder
         self._written = written or {}
         self._where = where
-        self._files: dict[str, MappedFile] = {}
+        self._files: dict[Path, MappedFile] = {}
+        self._located: dict[str, MappedFile] = {}
         self._model_path = model_path
 
     @property
@@ -80,17 +81,22 @@ class ExternalData:
         return int(text)
 
     def _open(self, tensor_name: str, location: str) -> MappedFile:
-        if location not in self._files:
+        if location not in self._located:
             path = self._checked_path(tensor_name, location)
-            try:
-                if not stat.S_ISREG(path.stat().st_mode):
-                    raise self._refusal(tensor_name, f"{path}, which is not a file")
-                self._files[location] = MappedFile(path)
-            except FileNotFoundError:
-                raise self._refusal(tensor_name, f"{path}, which does not exist") from None
-            except OSError as error:
-                raise self._refusal(tensor_name, f"{path}, which cannot be read ({error.strerror})") from error
-        return self._files[location]
+            if path not in self._files:  # one file may be spelt "w.data" and "./w.data"
+                self._files[path] = self._map(tensor_name, path)
+            self._located[location] = self._files[path]
+        return self._located[location]
+
+    def _map(self, tensor_name: str, path: Path) -> MappedFile:
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise self._refusal(tensor_name, f"{path}, which is not a file")
+            return MappedFile(path)
+        except FileNotFoundError:
+            raise self._refusal(tensor_name, f"{path}, which does not exist") from None
+        except OSError as error:
+            raise self._refusal(tensor_name, f"{path}, which cannot be read ({error.strerror})") from error
 
     def _refusal(self, tensor_name: str, what: str) -> ModelFileError:
         fix = "Put the data file, readable, in the model's folder."

@@ -23,6 +23,7 @@ from compressor.digest import digest
 from compressor.errors import ModelFileError
 from compressor.external_data import ExternalData
 from compressor.file_kind import what_it_is
+from compressor.function_weights import take_in
 from compressor.graph_export import export_model, tensor_header, tensor_message
 from compressor.graph_import import import_model
 from compressor.model_check import check_model
@@ -175,8 +176,9 @@ def _import(
         graph = import_model(model, values_of, where)
     except UnicodeDecodeError as error:
         raise ModelFileError("a name in the model is not text (UTF-8)", where=where, fix=_DAMAGED_FIX) from error
-    graph_extras.of(graph).external_data = from_external
-    graph_extras.of(graph).data_files = external.paths
+    extras = graph_extras.of(graph)
+    take_in(extras.model.functions, external, where)
+    extras.external_data, extras.data_files = from_external, external.paths
     return graph
 
 

@@ -88,7 +88,7 @@ PARTS = (
         "compressor.errors",
         _names(
             "CompressorError UsageError ModelFileError GraphError PlanError NothingToPruneError VerificationError"
-            " CandidateError BackendError EnvironmentProblem RegistryError"
+            " CandidateError BackendError MachineError EnvironmentProblem RegistryError"
         ),
     ),
     Part(

@@ -10,7 +10,7 @@ import torch
 
 from compressor.backends.base import Array, InputSpec
 from compressor.backends.clock import no_collection
-from compressor.backends.pytorch.session import Call, TorchSession
+from compressor.backends.pytorch.session import Call, TorchSession, refusal
 from compressor.errors import BackendError
 from compressor.foreign_errors import ForeignErrors, reason
 
@@ -32,7 +32,7 @@ class CudaSession(TorchSession):
         compiled: bool, device: int, graphed: bool, *, exact: bool, profile: bool = False,
     ) -> None:  # fmt: skip
         self.device = torch.device("cuda", device)
-        with ForeignErrors(lambda error: BackendError(f"the GPU does not take the model: {reason(error)}")):
+        with ForeignErrors(lambda error: refusal("the GPU does not take the model", error)):
             super().__init__(module, inputs, output_names, threads, compiled, profile and not graphed)
         self._graphed, self._exact = graphed, exact
         how = "replays of a CUDA graph" if graphed else "whole runs, kernel launches by the host included"

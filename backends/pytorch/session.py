@@ -18,7 +18,7 @@ from compressor.backends.protos import input_specs, load_structure
 from compressor.backends.pytorch.kernel_times import time_kernels
 from compressor.bridge import OnnxModule, from_onnx
 from compressor.bridge.tensor_types import TORCH_TYPES, to_numpy, to_torch
-from compressor.errors import BackendError, GraphError
+from compressor.errors import BackendError, GraphError, MachineError
 from compressor.foreign_errors import ForeignErrors, reason
 
 Call: TypeAlias = Callable[[], Any]
@@ -137,7 +137,13 @@ class TorchSession(Session):
             yield
 
     def _failure(self, verb: str, error: BaseException) -> BackendError:
-        return BackendError(f"{self.provider} cannot {verb} the model: {reason(error)}")
+        return refusal(f"{self.provider} cannot {verb} the model", error)
+
+
+def refusal(what: str, error: BaseException) -> BackendError:
+    """``what`` and PyTorch's reason; where the GPU's memory is full, that is the machine's fault."""
+    kind = MachineError if isinstance(error, torch.cuda.OutOfMemoryError) else BackendError
+    return kind(f"{what}: {reason(error)}")
 
 
 @contextmanager

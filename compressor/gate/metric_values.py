@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compressor.errors import UsageError
+from compressor.gate import intervals
 
-CONFIDENCE = 0.95
-_RESAMPLES = 4000
-_CHUNK_VALUES = 4_000_000
 _MOST_VALUES = 10_000_000
 _FIX = "Return a number, or a one-dimensional array with a number for each sample."
 
@@ -43,12 +41,12 @@ class Values:
         return len(self.values) if self.by_sample else None
 
     def interval(self) -> tuple[float, float] | None:
-        """Of the mean, by a bootstrap over samples; a number alone is its own. None where it is not finite."""
+        """Of the mean over samples (``intervals``); a number alone is its own. None where it is not finite."""
         if not np.isfinite(self.values).all():
             return None
         if not self.by_sample:
             return self.mean, self.mean
-        return _bootstrap(self.values, 0)
+        return intervals.of_mean(self.values, 0)
 
     def to_json(self) -> dict[str, Any]:
         """For a later gate; what is not finite is None."""
@@ -94,7 +92,8 @@ def from_kept(kept: dict[str, Any]) -> Values:
 def difference_of(a: Values, b: Values, seed: int) -> tuple[float, float, float] | None:
     """(b - a, lower, upper end of its interval); None where a number is not finite.
 
-    Values by sample are paired: the same samples are drawn of both, so that what is hard for both cancels.
+    Values by sample are paired, so that what is hard for both cancels. The interval reaches from minus infinity to
+    infinity where there are too few of them.
 
     Raises:
         UsageError: one is by sample and the other not, or the numbers of samples differ.
@@ -106,21 +105,5 @@ def difference_of(a: Values, b: Values, seed: int) -> tuple[float, float, float]
     if not np.isfinite(difference).all():
         return None
     estimate = float(difference.mean())
-    return (estimate, *_bootstrap(difference, seed)) if a.by_sample else (estimate, estimate, estimate)
-
-
-def _bootstrap(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Percentile interval of the mean.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
-    """
-    rng, count = np.random.default_rng(seed), len(values)
-    step = max(1, _CHUNK_VALUES // count)
-    means = np.concatenate(
-        [
-            values[rng.integers(0, count, (min(step, _RESAMPLES - start), count))].mean(axis=1)
-            for start in range(0, _RESAMPLES, step)
-        ]
-    )
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    interval = intervals.of_difference(a.values, b.values, seed) if a.by_sample else (estimate, estimate)
+    return estimate, *interval

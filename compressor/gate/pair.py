@@ -11,7 +11,7 @@ from typing import Any
 
 from compressor.backends.base import BACKENDS, Session, get_backend, require_usable
 from compressor.backends.inputs import index_bounds, random_feeds
-from compressor.errors import BackendError, CandidateError, UsageError
+from compressor.errors import BackendError, CandidateError, MachineError, UsageError
 from compressor.gate.facts import Facts, facts_of
 from compressor.made_up_inputs import made_up_feeds
 from compressor.model_io import outline, read
@@ -137,13 +137,16 @@ def opened(role: str, path: Path, backend: str, threads: int) -> Session:
     """A session of a model.
 
     Raises:
-        BackendError: the runtime is missing here, or refuses the baseline.
+        MachineError: the runtime is missing here, or cannot do here what is asked, whatever the model.
+        BackendError: it refuses the baseline.
         CandidateError: it refuses the candidate.
     """
     runtime = get_backend(backend)
     require_usable(runtime)
     try:
         return runtime.open(path, threads=threads)
+    except MachineError:
+        raise
     except BackendError as error:
         if role == "candidate":
             raise CandidateError(f"{backend} refuses the candidate: {error.what}", where=error.where) from error
@@ -187,10 +190,12 @@ def run_once(role: str, session: Session, feeds: Feeds, backend: str) -> Feeds:
 
     Raises:
         CandidateError: the candidate does not take these inputs, or fails on them.
-        BackendError: the baseline does.
+        BackendError: the baseline does, or (a MachineError) it is this machine that fails.
     """
     try:
         return session.run(feeds)
+    except MachineError:
+        raise
     except BackendError as error:
         if role == "candidate":
             what = f"the candidate does not run on {backend}: {error.what}"

@@ -20,9 +20,9 @@ from compressor.backends.base import get_backend
 from compressor.backends.onnxruntime_providers import PROVIDERS, OnnxRuntimeProvider
 from compressor.backends.ort_assignment import check_assignment, shape_arithmetic
 from compressor.backends.ort_model import OrtModel, prepare
-from compressor.backends.ort_provider import OrtProvider, Request
+from compressor.backends.ort_provider import CPU, OrtProvider, Request
 from compressor.backends.ort_session import OnnxRuntimeSession
-from compressor.errors import BackendError
+from compressor.errors import BackendError, MachineError
 from tests.backends.small_models import chain, model, value
 
 # Is in every build for Linux and Windows, and takes none of the nodes here: it only calls remote endpoints.
@@ -41,6 +41,21 @@ def test_nodes_left_on_the_cpu_are_listed() -> None:
         OnnxRuntimeSession(prepare(chain(2), ()), 1, True, AZURE)
     assert "asked for AzureExecutionProvider, but 4 of 4 nodes would run on CPUExecutionProvider" in str(caught.value)
     assert "MatMul 'matmul0', Relu 'relu0', MatMul 'matmul1', Relu 'relu1'" in str(caught.value)
+    assert not isinstance(caught.value, MachineError)  # another model might do without these nodes
+
+
+@pytest.mark.parametrize(
+    ("memory", "said", "machine"),
+    [
+        ("cuda", "Failed to allocate memory for requested buffer of size 9", True),
+        ("cuda", "Got invalid dimensions", False),
+        (None, "Failed to allocate memory for requested buffer of size 9", False),
+    ],
+)
+def test_a_device_whose_memory_is_full_is_the_machines_fault(memory: str | None, said: str, machine: bool) -> None:
+    with OnnxRuntimeSession(prepare(chain(1), ()), 1, True) as session:
+        session._facts = dataclasses.replace(CPU, memory=memory)
+        assert isinstance(session._failure("run", RuntimeError(said)), MachineError) == machine
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from compressor.backends import openvino_session
 from compressor.backends.base import Array, available_cpus, get_backend
 from compressor.backends.openvino_runtime import OpenVino
-from compressor.errors import BackendError, UsageError
+from compressor.errors import BackendError, MachineError, UsageError
 from tests.backends.small_models import chain, chain_reference, model, value
 from tests.house.source_tree import PYPROJECT
 
@@ -37,7 +37,7 @@ def test_as_many_threads_as_asked_for_in_one_stream(threads: int) -> None:
 @needs_openvino
 def test_fewer_threads_than_asked_for_is_an_error() -> None:
     """OpenVINO takes as many as there are CPUs and says nothing."""
-    with pytest.raises(BackendError, match=r"asked for 999 threads, OpenVINO takes \d+\. Ask for at most \d+"):
+    with pytest.raises(MachineError, match=r"asked for 999 threads, OpenVINO takes \d+\. Ask for at most \d+"):
         CPU.open(chain(1), threads=999)
 
 

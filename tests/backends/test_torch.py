@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from compressor.backends import nvidia
 from compressor.backends.base import Array, get_backend
 from compressor.backends.torch_runtime import INSTALL, MODES, Torch
-from compressor.errors import BackendError, UsageError
+from compressor.errors import BackendError, MachineError, UsageError
 from tests.backends.small_models import chain, chain_reference, model, value
 from tests.house.source_tree import PYPROJECT
 
@@ -163,6 +163,14 @@ def test_without_a_compiler_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch)
 def test_there_is_one_cpu() -> None:
     with pytest.raises(UsageError, match="no choice of devices"):
         get_backend("torch-cpu:1")
+
+
+def test_a_gpu_whose_memory_is_full_is_the_machines_fault() -> None:
+    from compressor.backends.pytorch.session import refusal
+
+    full = refusal("torch cannot run the model", torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    assert isinstance(full, MachineError)
+    assert not isinstance(refusal("torch cannot run the model", RuntimeError("sizes differ")), MachineError)
 
 
 def test_full_float32_is_put_back_even_after_an_error() -> None:

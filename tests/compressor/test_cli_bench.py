@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compressor.backends.base import get_backend
-from tests.compressor.cli_models import Cli, fixed_model, mlp, saved
+from tests.compressor.cli_models import EXTERNAL, Cli, external, fixed_model, mlp, saved, snapshot
 
 QUICK = ("--processes", "2", "--seconds", "0.02")
 
@@ -83,6 +83,22 @@ def test_the_result_is_kept_with_its_samples(cli: Cli, models: tuple[Path, Path]
     assert kept["samples_ns"].keys() > shown["timings"].keys()
     assert kept["detectable"]["b.onnx"] > 0
     assert {key: value for key, value in kept.items() if key != "samples_ns"} == shown
+
+
+def test_no_model_is_replaced_and_no_result_lost(
+    cli: Cli, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before anything is measured."""
+    monkeypatch.setattr("compressor.benchmark.bench", lambda *given, **options: pytest.fail("it was measured"))
+    (tmp_path / "beside").mkdir()
+    outside = external(tmp_path / "beside")
+    (tmp_path / "link.onnx").symlink_to(models[1])
+    before = snapshot(tmp_path)
+    for target in (*models, tmp_path / "link.onnx", outside, outside.with_name(EXTERNAL)):
+        assert "would replace" in cli.error("bench", *models, outside, "-o", target)
+    assert "its folder does not exist" in cli.error("bench", *models, "-o", tmp_path / "none" / "r.json")
+    assert "is a folder" in cli.error("bench", *models, "-o", tmp_path / "beside")
+    assert snapshot(tmp_path) == before
 
 
 def test_sizes_are_used(cli: Cli, tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import external_data_helper, helper, numpy_helper
 
+from compressor import model_io
 from compressor.cli_check import bytes_of
 from compressor.errors import UsageError
 from compressor.file_check import check_file
+from compressor.normalize import normalize
 from tests.compressor.cli_models import EXTERNAL, ODD_NAME, Cli, external, mlp, saved
 from tests.malformed.cases import MODELS, SEEDS
 from tests.malformed.mutations import BYTES
@@ -57,6 +60,35 @@ def cut_short(folder: Path) -> Path:
     return path
 
 
+def function_model(folder: Path, location: str | None = None, entries: int = 4, *, body: bool = False) -> Path:
+    """A model whose function adds a constant of 4 numbers; in a file beside it, or in the body of an If as well."""
+    constant = numpy_helper.from_array(np.arange(4, dtype=np.float32), "w")
+    constant.raw_data = constant.raw_data[: 4 * entries]
+    if location is not None:
+        (folder / "w.data").write_bytes(constant.raw_data)
+        external_data_helper.set_external_data(constant, location, length=16)
+        constant.ClearField("raw_data")
+    result = "inner" if body else "b"
+    nodes = [helper.make_node("Constant", [], ["c"], value=constant), helper.make_node("Add", ["a", "c"], [result])]
+    if body:
+        made = helper.make_tensor_value_info(result, onnx.TensorProto.FLOAT, None)
+        branch = helper.make_graph(nodes, "branch", [], [made])
+        choice = numpy_helper.from_array(np.array(True), "choice")
+        nodes = [
+            helper.make_node("Constant", [], ["t"], value=choice),
+            helper.make_node("If", ["t"], ["b"], then_branch=branch, else_branch=branch),
+        ]
+    opsets = [helper.make_opsetid("", 17)]
+    function = helper.make_function("local", "Shift", ["a"], ["b"], nodes, opsets)
+    value = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Shift", ["x"], ["y"], domain="local")], "g", value[:1], value[1:])
+    proto = helper.make_model(
+        graph, opset_imports=[*opsets, helper.make_opsetid("local", 1)], functions=[function], ir_version=8
+    )
+    (folder / "m.onnx").write_bytes(proto.SerializeToString())
+    return folder / "m.onnx"
+
+
 def no_such_op(folder: Path) -> Path:
     proto = mlp()
     proto.graph.node[1].op_type = "Rleu"
@@ -76,6 +108,10 @@ def truncated(folder: Path) -> Path:
         (cut_short, "The data file is cut short"),
         (no_such_op, "not a valid ONNX model: No Op registered for Rleu"),
         (truncated, "not an ONNX file"),
+        (lambda folder: function_model(folder, "none.data"), "which does not exist"),
+        (lambda folder: function_model(folder, "../secret.bin"), "is not inside the model's folder"),
+        (lambda folder: function_model(folder, "../secret.bin", body=True), "is not inside the model's folder"),
+        (lambda folder: function_model(folder, "w.data", entries=3), "The data file is cut short"),
         (lambda folder: folder / "none.onnx", "no such file"),
         (lambda folder: folder, "is a folder"),
     ],
@@ -93,6 +129,29 @@ def test_bad_files_are_2_and_the_others_are_still_checked(make: object, says: st
     assert code == 2
     assert '"sound": false' in out
     assert says in out
+
+
+def test_weights_of_functions_beside_the_file_count_and_come_along(cli: Cli, tmp_path: Path) -> None:
+    path = function_model(tmp_path, "w.data")
+    (found,) = cli.json("check", path)["files"]
+    assert (found["sound"], found["size_bytes"]) == (True, path.stat().st_size + 16)
+    assert model_io.digest(model_io.read(path)) == model_io.digest(model_io.read(function_model(tmp_path)))
+    (tmp_path / "elsewhere").mkdir()
+    function_model(tmp_path, "w.data")
+    model_io.write(model_io.read(path), tmp_path / "elsewhere" / "copy.onnx")
+    copy = onnx.load(tmp_path / "elsewhere" / "copy.onnx")
+    np.testing.assert_array_equal(numpy_helper.to_array(copy.functions[0].node[0].attribute[0].t), np.arange(4))
+    assert not model_io.to_proto(normalize(model_io.read(path))).functions
+
+
+def test_a_file_of_weights_counts_once_however_it_is_spelt(tmp_path: Path) -> None:
+    path = external(tmp_path)
+    proto = onnx.load(path, load_external_data=False)
+    (location,) = (entry for entry in proto.graph.initializer[0].external_data if entry.key == "location")
+    location.value = f"./{location.value}"
+    path.write_bytes(proto.SerializeToString())
+    assert len(proto.graph.initializer) > 1
+    assert check_file(path).size_bytes == path.stat().st_size + (tmp_path / EXTERNAL).stat().st_size
 
 
 def test_malformed_files_are_one_line_each(tmp_path: Path) -> None:

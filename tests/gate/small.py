@@ -10,6 +10,7 @@ import pytest
 from onnx import helper
 
 from compressor.backends.decision import QUIET_CONFIDENCE
+from compressor.backends.load import Conditions
 from compressor.gate import latency_rounds
 from compressor.gate.facts import Facts
 from compressor.gate.finding import Finding
@@ -52,6 +53,12 @@ def nan(path):
 def raises(path):
     raise RuntimeError("no data")
 
+def all_right(path):
+    return np.ones(20)
+
+def few(path):
+    return np.linspace(0.1, 0.9, 12)
+
 def varying(path):
     return np.ones(len(onnx.load(path).graph.node))
 """
@@ -59,6 +66,7 @@ def varying(path):
 
 def never_starved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decide as on a quiet machine."""
+    monkeypatch.setattr(Conditions, "disturbances", lambda conditions: [])
     monkeypatch.setattr(latency_rounds, "confidence_for", lambda kinds, waited_share: QUIET_CONFIDENCE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,31 @@ def test_what_samples_cannot_tell_is_inconclusive(models: tuple[Path, Path]) -> 
     by_sample = {"function": "metric.py:by_sample"}  # 15 of 100 are right: 0.08 to 0.22
     for least, status in ((0.05, "pass"), (0.15, "inconclusive"), (0.4, "fail")):
         assert gated(a, a, a.parent, metric={**by_sample, "min_value": least}).status == status
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "status"),
+    [
+        ("all_right", {"min_value": 0.99}, "inconclusive"),  # a model right in 0.9 of all gives this one time in eight
+        ("all_right", {"min_value": 0.8}, "pass"),
+        ("all_right", {"min_value": 1.0}, "inconclusive"),
+        ("all_right", {"max_loss": 0.005}, "inconclusive"),
+        ("all_right", {"max_loss": 0.2}, "pass"),
+        ("few", {"min_value": 0.0}, "inconclusive"),
+        ("few", {"min_value": 5.0}, "inconclusive"),
+        ("few", {"max_loss": 0.0}, "inconclusive"),
+    ],
+)
+def test_a_handful_of_samples_that_agree_is_not_certain(
+    function: str, settings: dict[str, float], status: str, models: tuple[Path, Path]
+) -> None:
+    a, _ = models
+    report = gated(a, a, a.parent, metric={"function": f"metric.py:{function}", **settings})
+    assert report.status == status
+    (finding,) = report.findings
+    assert (finding.low is None) == (function == "few")
+    assert ("fewer than 20 samples" in finding.reason) == (function == "few")
+    json.dumps(report.to_json(), allow_nan=False)
 
 
 def test_the_interval_of_a_paired_difference_holds_the_truth() -> None:

@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from compressor.errors import EnvironmentProblem, ModelFileError, UsageError
+from compressor.backends.null import NullBackend, NullSession
+from compressor.errors import EnvironmentProblem, MachineError, ModelFileError, UsageError
 from compressor.gate import facts
 from compressor.gate.facts import facts_of
 from compressor.gate.limits import ratio_at_most
@@ -158,7 +159,6 @@ def test_another_interface_is_a_failure(tmp_path: Path, chain_file: Path) -> Non
 
 def test_a_runtime_that_is_not_there_is_the_environment(chain_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from compressor.backends.base import Availability
-    from compressor.backends.null import NullBackend
 
     gone = Availability(False, None, "none", reason="null is not installed", install="pip install null")
     monkeypatch.setattr(NullBackend, "probe", lambda self: gone)
@@ -169,6 +169,23 @@ def test_a_runtime_that_is_not_there_is_the_environment(chain_file: Path, monkey
     # A certain failure outweighs it.
     worse = gated(chain_file, chain_file, runtime={"backends": "null"}, params={"max_count": 1})
     assert worse.exit_code == 1
+
+
+@pytest.mark.parametrize("where", [(NullBackend, "open"), (NullSession, "run")])
+def test_what_the_machine_cannot_do_is_not_the_candidates_fault(
+    where: tuple[type, str], chain_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*given: object, **options: object) -> Any:
+        raise MachineError("asked for 8 threads, this machine has 2 CPUs", fix="Ask for at most 2.")
+
+    monkeypatch.setattr(*where, raising)
+    for name in ("latency", "memory"):
+        report = gated(chain_file, chain_file, None, **{name: {"max_ratio": 1, "backend": "null"}})
+        assert (report.status, report.exit_code) == ("environment", 3)
+        assert "Ask for at most 2." in report.findings[0].reason
+    report = gated(chain_file, chain_file, runtime={"backends": ["null", "onnxruntime-cpu"]})
+    assert statuses(report) == {"runtime null": "environment", "runtime onnxruntime-cpu": "pass"}
+    assert "Ask for at most 2." in report.findings[0].reason
 
 
 def test_sizes_that_a_model_does_not_have_are_wrong_use(chain_file: Path) -> None:

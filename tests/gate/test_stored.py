@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from compressor.backends.fingerprint import Fingerprint
 from compressor.errors import CompressorError, EnvironmentProblem, UsageError
 from compressor.gate.pair import StoredBaseline
 from compressor.gate.stored import baseline_of
@@ -90,6 +91,72 @@ def test_another_machine_is_the_environment(folder: Path) -> None:
     assert report.findings[1].status == "pass"  # sizes are the same everywhere
 
 
+@pytest.mark.parametrize(
+    ("check", "part", "value", "says"),
+    [
+        ("latency", "runtime", {"device": "GPU (driver 1)"}, "runtime device"),
+        ("latency", "runtime", {"version": "0.1"}, "runtime version"),
+        ("latency", "runtime", {"provider": "another"}, "runtime provider"),
+        ("memory", "libraries", {"onnxruntime": "0.1"}, "libraries onnxruntime"),
+        ("memory", "runtime", {"device": "GPU (driver 1)"}, "runtime device"),
+    ],
+)
+def test_another_device_driver_or_version_is_the_environment(
+    check: str, part: str, value: dict[str, str], says: str, folder: Path
+) -> None:
+    def elsewhere(found: dict[str, Any]) -> None:
+        kept = found["candidate"]["measurements"][check][0]["fingerprint"]
+        kept[part] |= value
+        kept["digest"] = Fingerprint(**{key: value for key, value in kept.items() if key != "digest"}).digest()
+
+    memory = {"max_ratio": 5, "of": "process", "processes": 2}
+    report = gated(
+        edited(folder, elsewhere), folder / "a.onnx", **{check: LATENCY if check == "latency" else memory}
+    )  # fmt: skip
+    assert report.exit_code == 3
+    assert f"the stored {check} comes from another machine or other versions: {says}. " in report.findings[0].reason
+
+
+def test_memory_that_does_not_say_where_it_was_measured_is_refused(folder: Path) -> None:
+    def without(found: dict[str, Any]) -> None:
+        del found["candidate"]["measurements"]["memory"][0]["fingerprint"]
+
+    with pytest.raises(UsageError, match="the stored memory does not say where"):
+        gated(edited(folder, without), folder / "a.onnx", memory={"max_ratio": 5, "of": "process", "processes": 2})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("drift", 0.3, "It got 30% slower meanwhile"),
+        ("drift", -0.04, "It got 4% faster meanwhile"),
+        ("overloaded", True, "did not keep up"),
+    ],
+)
+def test_times_of_a_machine_that_was_not_quiet_decide_nothing(key: str, value: Any, says: str, folder: Path) -> None:
+    for model in ("a.onnx", "b.onnx"):  # the same, and one twice as slow
+        report = gated(edited(folder, break_at(*_KEPT, key, value=value)), folder / model, latency=LATENCY)
+        assert report.exit_code == 4
+        (finding,) = report.findings
+        assert says in finding.reason
+        assert len(finding.details["rounds"]) == 1  # a second one would be no wiser
+
+
+def test_stored_times_of_one_process_or_few_blocks_decide_nothing(folder: Path) -> None:
+    def shortened(processes: int, blocks: int) -> Any:
+        def edit(found: dict[str, Any]) -> None:
+            (kept,) = found["candidate"]["measurements"]["latency"]
+            kept["samples_ns"] = [process[:blocks] for process in kept["samples_ns"][:processes]]
+
+        return edit
+
+    for processes, blocks, says in ((1, 10, "come from one process"), (2, 2, "only 4 blocks were stored")):
+        report = gated(edited(folder, shortened(processes, blocks)), folder / "b.onnx", latency=LATENCY)
+        assert report.exit_code == 4
+        assert says in report.findings[0].reason
+    assert gated(edited(folder, shortened(2, 3)), folder / "b.onnx", latency=LATENCY).exit_code == 1
+
+
 @pytest.mark.parametrize("change", [{"threads": 2}, {"batch": 3}, {"mode": "throughput"}])
 def test_other_settings_are_refused(change: dict[str, Any], folder: Path) -> None:
     with pytest.raises(UsageError, match="the stored latency was not measured with"):
@@ -161,6 +228,12 @@ _KEPT = ("candidate", "measurements", "latency", 0)
         break_at("candidate", "facts", "ops", value={"Conv": float("nan")}),
         break_at("candidate", "facts", "size_bytes", value=10**400),
         break_at("candidate", "facts", "size_bytes", value=True),
+        break_at(*_KEPT, "conditions", value=7),
+        break_at(*_KEPT, "conditions", value={"wall_s": "long"}),
+        break_at(*_KEPT, "conditions", value={"wall_s": -1}),
+        break_at(*_KEPT, "conditions", value={"weather": 1}),
+        break_at(*_KEPT, "drift", value="x"),
+        break_at(*_KEPT, "overloaded", value="no"),
         break_at(*_KEPT, "fingerprint", value=7),
         break_at(*_KEPT, "fingerprint", value={}),
     ],

@@ -41,6 +41,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.file_check": Floor.PIPELINE,
     "compressor.file_kind": Floor.CORE,
     "compressor.foreign_errors": Floor.CORE,
+    "compressor.function_weights": Floor.CORE,
     "compressor.gc_pause": Floor.CORE,
     "compressor.graph_copy": Floor.CORE,
     "compressor.graph_edit": Floor.CORE,

@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
         "verify model.onnx model.onnx --plan plan.json", "sparsify model.onnx -o out/sparse.onnx --sparsity 0.5", _RUN,
         "finetune model.onnx -o out/tuned.onnx --data data.npz --epochs 1", _GATE,
         _GATE.replace("model.onnx", "small.onnx").replace("candidate small.onnx", "candidate model.onnx"),
+        "check model.onnx",
     )),
     "recipe": Kind(("recipe.yaml", "norm.yaml"), "recipe.yaml", yaml_file, (
         f"{_RUN} --dry-run", f"{_RUN} --stop-after verify", _RUN,

@@ -22,6 +22,7 @@ CLEAN = (2, 3)
 HARMLESS, CHECKED = 0, 1
 """The mutation did no harm, or what was asked for was tried and cannot be had: nothing to prune, another model."""
 VERDICTS = (1, 4)  # of a gate: fail, inconclusive; its table says so, and no error
+UNSOUND = 2  # of check: its answer on stdout, and no error either
 _IMPORTS_SECONDS = 60.0  # the first case of a process imports everything
 
 
@@ -110,6 +111,9 @@ def judged(found: dict[str, Any]) -> Verdict:
         wrong.append(f"lets through: {found['trace'][-1500:]}")
     elif found["command"].startswith("gate ") and found["code"] in VERDICTS:
         wrong += [f"says {said[:600]}"] if errors else []
+    elif found["command"].startswith("check "):
+        fine = not errors and found["code"] in (HARMLESS, UNSOUND)
+        wrong += [] if fine else [f"exit code {found['code']}, says {said[:600]}"]
     elif found["code"] not in (HARMLESS, CHECKED, *CLEAN):
         wrong.append(f"exit code {found['code']}")
     elif found["code"] != HARMLESS and not (len(errors) == 1 and errors[0].startswith("error: ")):

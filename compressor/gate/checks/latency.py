@@ -15,9 +15,11 @@ from compressor.backends.timing import compare
 from compressor.errors import CompressorError, EnvironmentProblem
 from compressor.gate.check import check
 from compressor.gate.finding import Finding
-from compressor.gate.latency_rounds import LONGER, Round, Stored, in_rounds, judged
-from compressor.gate.latency_stored import kept_of, stored_times
+from compressor.gate.latency_doubts import doubt_about, doubted
+from compressor.gate.latency_rounds import LONGER, Round, in_rounds, judged
+from compressor.gate.latency_stored import StoredLatency, kept_of, stored_times
 from compressor.gate.pair import Feeds, Pair, checked_feeds
+from compressor.gate.same_machine import require_same
 from compressor.gate.settings_types import Backends, Dims, Positive, Processes, Ratio, Seconds, Share, Threads
 from compressor.settings import Part
 
@@ -76,7 +78,11 @@ def latency(settings: LatencySettings, pair: Pair) -> Iterator[Finding]:
         feeds = checked_feeds(pair, name, settings.threads, batch=settings.batch, dims=settings.dims)
         labels = dict(pair.models)
         stored = _stored(settings, pair, name, feeds) if len(labels) == 1 else None
-        decision, rounds = in_rounds(lambda number: _measured(settings, pair, name, feeds, labels, stored, number))  # noqa: B023
+        if stored is not None and doubt_about(stored) is not None:  # no second round would tell more
+            rounds = [_measured(settings, pair, name, feeds, labels, stored, 0)]
+            decision = rounds[0].decision
+        else:
+            decision, rounds = in_rounds(lambda number: _measured(settings, pair, name, feeds, labels, stored, number))  # noqa: B023
         yield _finding(settings, name, decision.outcome, decision.reason, rounds)
 
 
@@ -89,7 +95,7 @@ def _require_cpus(threads: int) -> None:
         raise EnvironmentProblem(f"{threads} threads cannot be timed on {usable:g} CPUs", fix=fix)
 
 
-def _stored(settings: LatencySettings, pair: Pair, backend: str, feeds: Feeds) -> Stored:
+def _stored(settings: LatencySettings, pair: Pair, backend: str, feeds: Feeds) -> StoredLatency:
     wanted = {
         "backend": backend, "threads": settings.threads, "mode": settings.as_mode().to_json(),
         "inputs": {name: [str(value.dtype), list(value.shape)] for name, value in feeds.items()},
@@ -99,7 +105,7 @@ def _stored(settings: LatencySettings, pair: Pair, backend: str, feeds: Feeds) -
 
 def _measured(
     settings: LatencySettings, pair: Pair, backend: str, feeds: Feeds, labels: Mapping[str, Path],
-    stored: Stored | None, number: int,
+    stored: StoredLatency | None, number: int,
 ) -> Round:  # fmt: skip
     more, mode = LONGER if number else 1, settings.as_mode()
     processes = settings.processes or (_COLD_PROCESSES if mode.kind == "cold-start" else 5)
@@ -108,9 +114,13 @@ def _measured(
         min_time_s=settings.seconds * more, max_time_s=settings.max_seconds * more / (1 + 2 * LONGER),
         seed=pair.seed + 1_000_003 * number, mode=mode,
     )  # fmt: skip
-    return judged(
-        comparison, "candidate", limit=settings.max_ratio, min_effect=settings.min_effect, stored=stored
+    if stored is not None:
+        require_same(stored.fingerprint, comparison.fingerprint, "latency", stored.where)
+    found = judged(
+        comparison, "candidate", limit=settings.max_ratio, min_effect=settings.min_effect,
+        stored=None if stored is None else stored.times,
     )  # fmt: skip
+    return doubted(found, "candidate", stored)
 
 
 def _finding(

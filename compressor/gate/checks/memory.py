@@ -18,6 +18,7 @@ from compressor.gate.check import check
 from compressor.gate.facts import is_count
 from compressor.gate.finding import Finding, Status
 from compressor.gate.pair import Feeds, Pair, checked_feeds
+from compressor.gate.same_machine import machine_now, require_same
 from compressor.gate.settings_types import Backends, Count, Dims, Positive, Processes, Ratio, Threads
 from compressor.settings import Part
 from compressor.units import size as shown
@@ -63,8 +64,12 @@ def memory(settings: MemorySettings, pair: Pair) -> Iterator[Finding]:
         feeds = checked_feeds(pair, name, settings.threads, batch=settings.batch, dims=settings.dims)
         inputs = {key: [str(value.dtype), list(value.shape)] for key, value in feeds.items()}
         measured_with = {"backend": name, "threads": settings.threads, "inputs": inputs}
-        peaks = _measured(settings, pair, feeds, measured_with)
-        keep = {**measured_with, "peaks": peaks["candidate"]}
+        here = machine_now(name)
+        before = None
+        if len(pair.models) == 1 and settings.max_ratio is not None:
+            before = _stored(pair.baseline.kept("memory"), measured_with, here, pair.baseline.name)
+        peaks = _measured(settings, pair, feeds, measured_with, before)
+        keep = {**measured_with, "fingerprint": here, "peaks": peaks["candidate"]}
         if settings.max_bytes is not None:
             processes = [peak["peak_bytes"] for peak in peaks["candidate"]]
             yield _finding(f"max_bytes ({name})", None, processes, settings.max_bytes, keep)
@@ -77,10 +82,11 @@ _ROLES = ("baseline", "candidate")
 
 
 def _measured(
-    settings: MemorySettings, pair: Pair, feeds: Feeds, measured_with: Mapping[str, Any]
-) -> dict[str, list[dict[str, int]]]:
+    settings: MemorySettings, pair: Pair, feeds: Feeds, measured_with: Mapping[str, Any],
+    stored: list[dict[str, int]] | None,
+) -> dict[str, list[dict[str, int]]]:  # fmt: skip
     """Peaks by role; those of a stored baseline are the stored ones."""
-    found: dict[str, list[dict[str, int]]] = {role: [] for role in _ROLES}
+    found: dict[str, list[dict[str, int]]] = {"baseline": list(stored or ()), "candidate": []}
     models, rng = pair.models, np.random.default_rng(pair.seed)
     with tempfile.TemporaryDirectory(prefix="compressor-") as folder:
         feed_files.save(feeds, Path(folder))
@@ -90,17 +96,18 @@ def _measured(
                 job = {"backend": measured_with["backend"], "threads": settings.threads, "runs": settings.runs}
                 files = {"model": str(path.resolve()), "feeds": folder}
                 found[role].append(ask(WORKER, {**job, **files})["memory"])
-    if len(models) == 1 and settings.max_ratio is not None:
-        found["baseline"] = _stored(pair.baseline.kept("memory"), measured_with, pair.baseline.name)
     return found
 
 
-def _stored(kept: list[dict[str, Any]], measured_with: Mapping[str, Any], where: str) -> list[dict[str, int]]:
+def _stored(
+    kept: list[dict[str, Any]], measured_with: Mapping[str, Any], here: Mapping[str, Any], where: str
+) -> list[dict[str, int]]:
     for one in kept:
         peaks = one.get("peaks")
         if all(one.get(key) == wanted for key, wanted in measured_with.items()) and isinstance(peaks, list) and peaks:
             keys = ("peak_bytes", "before_bytes")
             if all(isinstance(peak, dict) and all(is_count(peak.get(key)) for key in keys) for peak in peaks):
+                require_same(one.get("fingerprint"), here, "memory", where)
                 return peaks
     words = ", ".join(f"{key} {wanted}" for key, wanted in measured_with.items())
     fix = "Store the baseline with the same policy, or give its file."

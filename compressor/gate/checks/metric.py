@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from compressor.errors import UsageError
 from compressor.gate.check import check
 from compressor.gate.finding import Finding, Status
+from compressor.gate.intervals import FEWEST_SAMPLES, NOTHING_KNOWN
 from compressor.gate.metric_values import Values, difference_of, evaluated, from_kept
 from compressor.gate.pair import Candidate, Pair, StoredBaseline
 from compressor.gate.settings_types import Number, Tolerance
@@ -26,7 +28,8 @@ class MetricSettings(Part):
         function: ``path.py:function`` (from the policy's folder) or ``package.module:function``; runs on both models.
         higher_is_better: whether more is better.
         max_loss: by how much the candidate may be worse than the baseline. With values by sample the mean counts, and
-            its interval decides: a paired bootstrap of the differences. A single number is compared as it is.
+            the interval of the paired differences decides: by a bootstrap, of ones and zeros Tango's score interval.
+            A single number is compared as it is.
         min_value: the least that the candidate must reach (the most, where lower is better).
     """
 
@@ -79,11 +82,10 @@ def _loss(settings: MetricSettings, limit: float, before: Values, after: Values,
     estimate, low, high = worse
     allowed = limit + _ROUNDING * max(abs(before.mean), abs(after.mean))
     status: Status = "pass" if high <= allowed else "fail" if low > allowed else "inconclusive"
-    interval = f" ({low:.4g} to {high:.4g})" if low < high else ""
-    words = f"{before.mean:.5g} became {after.mean:.5g}: worse by {estimate:.4g}{interval}, allowed {limit:g}"
+    words = f"{before.mean:.5g} became {after.mean:.5g}: worse by {estimate:.4g}{_shown(low, high)}, allowed {limit:g}"
     return Finding(
         "metric", "max_loss", status, words, baseline=before.mean, candidate=after.mean, value=estimate, limit=limit,
-        low=low, high=high, details={"samples": after.count}, keep=_kept(settings, after),
+        low=_known(low), high=_known(high), details={"samples": after.count}, keep=_kept(settings, after),
     )  # fmt: skip
 
 
@@ -98,9 +100,18 @@ def _reached(settings: MetricSettings, limit: float, after: Values) -> Finding:
     low, high = interval
     certain, impossible = (low >= limit, high < limit) if higher else (high <= limit, low > limit)
     status: Status = "pass" if certain else "fail" if impossible else "inconclusive"
-    shown = f" ({low:.4g} to {high:.4g})" if low < high else ""
-    words = f"{after.mean:.5g}{shown}, needed {'at least' if higher else 'at most'} {limit:g}"
+    words = f"{after.mean:.5g}{_shown(low, high)}, needed {'at least' if higher else 'at most'} {limit:g}"
     return Finding(
-        "metric", "min_value", status, words, candidate=after.mean, value=after.mean, limit=limit, low=low, high=high,
-        details={"samples": after.count}, keep=_kept(settings, after),
+        "metric", "min_value", status, words, candidate=after.mean, value=after.mean, limit=limit, low=_known(low),
+        high=_known(high), details={"samples": after.count}, keep=_kept(settings, after),
     )  # fmt: skip
+
+
+def _shown(low: float, high: float) -> str:
+    if (low, high) == NOTHING_KNOWN:
+        return f" (of unknown certainty: fewer than {FEWEST_SAMPLES} samples)"
+    return f" ({low:.4g} to {high:.4g})" if low < high else ""
+
+
+def _known(end: float) -> float | None:
+    return end if math.isfinite(end) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from compressor.errors import CandidateError
+from compressor.errors import BackendError, CandidateError
 from compressor.gate.check import check
 from compressor.gate.finding import Finding
 from compressor.gate.pair import Pair, checked_feeds, opened, run_once
@@ -42,6 +42,9 @@ def runtime(settings: RuntimeSettings, pair: Pair) -> Iterator[Finding]:
                 outputs, provider = run_once("candidate", session, feeds, name), session.provider
         except CandidateError as error:
             yield Finding("runtime", name, "fail", error.what)
+            continue
+        except BackendError as error:  # the place's fault; the other runtimes are still tried
+            yield Finding("runtime", name, "environment", error.one_line())
             continue
         wild = [
             key for key, value in outputs.items() if value.dtype.kind in "fcV" and not np.isfinite(_wide(value)).all()

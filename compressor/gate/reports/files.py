@@ -30,13 +30,15 @@ def check_targets(targets: Mapping[str, Path], inputs: list[Path]) -> None:
     """Refuse names that would replace an input or each other, before anything is measured.
 
     Raises:
-        UsageError: they would, or a folder is not there.
+        UsageError: they would, one is a folder, or its folder is not there.
     """
     paths = list(targets.values())
     for index, path in enumerate(paths):
         clash = next((other for other in (*inputs, *paths[:index]) if same_file(path, other)), None)
         if clash is not None:
             raise UsageError(f"would replace {clash}", where=str(path), fix="Choose another name.")
+        if path.is_dir():
+            raise UsageError("is a folder", where=str(path), fix="Choose the name of a file.")
         if not path.absolute().parent.is_dir():
             raise UsageError("its folder does not exist", where=str(path), fix="Create the folder first.")
 

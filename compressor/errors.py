@@ -75,6 +75,10 @@ class BackendError(CompressorError):
     exit_code = EXIT_ENVIRONMENT
 
 
+class MachineError(BackendError):
+    """A runtime cannot do here what was asked, whatever the model: too few CPUs, no such provider, its memory is full."""
+
+
 class EnvironmentProblem(CompressorError):
     """A package, device or folder that the work needs is not there."""
 

@@ -76,13 +76,17 @@ class BackendError(CompressorError):
 
 
 class MachineError(BackendError):
-    """A runtime cannot do here what was asked, whatever the model: too few CPUs, no such provider, its memory is full."""
+    """A runtime cannot do here what was asked, whatever the model: too few CPUs, no such provider, full memory."""
 
 
 class EnvironmentProblem(CompressorError):
     """A package, device or folder that the work needs is not there."""
 
     exit_code = EXIT_ENVIRONMENT
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the work is undone, and other processes are ended, as after Ctrl-C."""
 
 
 class RegistryError(UsageError):

@@ -84,6 +84,8 @@ class Comparison:
         inputs: [type, shape] of what the models were fed, by name.
         conditions: what else happened on the machine meanwhile.
         drift: relative change of all run times from the first block to the last, None if none is certain.
+        overloaded: labels of the models that did not keep up with the pace: their times, and so all ratios with them,
+            grow for as long as one measures.
         seed: of the resampling.
         energy: of a run, where meters were read; else None, and ``energy_missing`` says why if it was asked for.
     """
@@ -110,6 +112,7 @@ class Comparison:
     seed: int
     energy: EnergyComparison | None = None
     energy_missing: str | None = None
+    overloaded: list[str] = field(default_factory=list)
 
     @property
     def noise_floor(self) -> float:
@@ -148,6 +151,7 @@ class Comparison:
             "detectable": dict(self.detectable),
             "drift": self.drift,
             "conditions": self.conditions.to_json(),
+            "overloaded": list(self.overloaded),
             "warnings": list(self.warnings),
             "fingerprint": self.fingerprint,
             "energy": None if self.energy is None else self.energy.to_json(samples=samples),
@@ -177,7 +181,8 @@ def summarize(
     trend, energy = drift(medians), compare_energy(collected, baseline, AGAIN, others, seed=seed)
     disturbances = conditions.disturbances()
     drifting = drift_warning(trend, disturbed=bool(disturbances))
-    found = [*disturbances, *drifting, *_warnings(collected, noise, rows, columns, mode)]
+    late = _overloaded(collected, baseline)
+    found = [*disturbances, *drifting, *_warnings(collected, noise, rows, columns), *_late_warning(late, mode)]
     return Comparison(
         baseline=baseline,
         backend=backend,
@@ -191,7 +196,10 @@ def summarize(
         },
         ratios=ratios,
         noise=noise,
-        verdicts={label: verdict(ratio, noise, rows * columns) for label, ratio in ratios.items()},
+        verdicts={
+            label: "inconclusive" if {baseline, label} & set(late) else verdict(ratio, noise, rows * columns)
+            for label, ratio in ratios.items()
+        },
         detectable={label: minimum_detectable_effect(ratio, noise) for label, ratio in ratios.items()},
         warnings=[*warnings, *found],
         fingerprint=dict(fingerprint),
@@ -202,7 +210,21 @@ def summarize(
         drift=trend,
         seed=seed,
         energy=energy,
+        overloaded=late,
     )
+
+
+def _overloaded(collected: Sequence[ProcessSamples], baseline: str) -> list[str]:
+    """Labels of models that some process found so; the baseline's second session is the baseline."""
+    found = {label for process in collected for label in process.overloaded}
+    return sorted({baseline if label == AGAIN else label for label in found})
+
+
+def _late_warning(late: Sequence[str], mode: Mode) -> list[str]:
+    if not late:
+        return []
+    why = "Latencies grow for as long as one measures, and ratios say nothing."
+    return [f"Requests piled up at {mode.rate:g} requests a second: {', '.join(late)}. {why}"]
 
 
 def _timing(collected: Sequence[ProcessSamples], label: str, median_ms: float, mode: Mode) -> Timing:
@@ -214,15 +236,11 @@ def _timing(collected: Sequence[ProcessSamples], label: str, median_ms: float, m
     return Timing(median_ms, min(runs) / 1e6, percentiles, len(runs), medians)
 
 
-def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int, mode: Mode) -> list[str]:
+def _warnings(collected: Sequence[ProcessSamples], noise: Ratio, processes: int, blocks: int) -> list[str]:
     found = []
     unstable = sorted({label for process in collected for label in process.unstable if label != AGAIN})
     if unstable:
         found.append(f"Run times were still changing by more than 2 % after the warm-up: {', '.join(unstable)}.")
-    late = sorted({label for process in collected for label in process.overloaded if label != AGAIN})
-    if late:
-        rate = f"{mode.rate:g} requests a second"
-        found.append(f"Requests piled up at {rate}: {', '.join(late)}. Latencies grow for as long as one measures.")
     if noise.spread() > _NOISY:
         found.append(
             f"The machine is noisy: the baseline against itself differs by up to {noise.spread():.0%}. "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,7 @@ class Session(ABC):
         provider: the execution provider that really runs it, as the runtime names it.
         threads: threads that compute one operator (on the host, where a device computes).
         timed: what ``time_ns`` measures, in words.
+        bound_timed: the same of a clock around the calls that ``bound`` gives, None where that is no different.
         tells_kernels: whether ``kernels`` answers: the runtime tells, and the session was opened with ``profile=True``.
         averages_kernels: whether only averages over runs are exact, not the times of a single one.
     """
@@ -82,6 +84,7 @@ class Session(ABC):
     tells_kernels: bool = False
     averages_kernels: bool = False
     timed: str = "whole runs, inputs and outputs in host memory"
+    bound_timed: str | None = None
 
     @abstractmethod
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -93,6 +96,14 @@ class Session(ABC):
 
         Feeds are bound once, outside the clock; a session with a device of its own leaves them and the outputs there.
         """
+
+    @contextmanager
+    def bound(self, feeds: Mapping[str, Array]) -> Iterator[Callable[[], object]]:
+        """A context: inside it, in the thread that entered it, each call of what it gives is one finished run.
+
+        For whoever holds the clock: what ``time_ns`` does before its first run happens once, on entering.
+        """
+        yield lambda: self.run(feeds)
 
     def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
         """The time of every kernel in each of ``repeats`` runs that follow a warm-up, in the order of a run.
@@ -143,10 +154,13 @@ class Backend(ABC):
     Attributes:
         name: the name it is registered under, and the number of the device where that is not the first.
         tells_kernels: whether sessions opened with ``profile=True`` tell the times of single kernels.
+        replays: whether only ``Session.time_ns`` runs as the name says, by replaying what it has captured: then there
+            is no other mode than "latency".
     """
 
     name: str
     tells_kernels: bool = False
+    replays: bool = False
 
     def on_device(self, index: int) -> Self:
         """This runtime on the device with this number, counted from 0; UsageError where there is no choice."""
@@ -177,6 +191,7 @@ class Backend(ABC):
 
         Raises:
             BackendError: the runtime is missing, refuses the model, or would use another provider.
+            MachineError: this machine has fewer CPUs than ``threads``.
             ModelFileError: ``model`` is a path to no file.
         """
 
@@ -225,11 +240,19 @@ def model_path(model: str | os.PathLike[str]) -> Path:
 
 
 def thread_count(threads: int | None) -> int:
-    """``threads`` checked, or the number of CPUs this process may use when it is None."""
+    """``threads`` checked, or the number of CPUs this process may use when it is None.
+
+    Raises:
+        UsageError: less than one.
+        MachineError: more than this machine has CPUs; runtimes would start them all and drown it.
+    """
     if threads is None:
         return available_cpus()
     if threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
+    cpus = os.cpu_count()
+    if cpus is not None and threads > cpus:
+        raise MachineError(f"asked for {threads} threads, this machine has {cpus} CPUs", fix=f"Ask for at most {cpus}.")
     return threads
 
 

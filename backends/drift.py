@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST_BLOCKS = 12
+_MOST_POINTS = 1000  # half a million slopes
 _CONFIDENCE = 0.99
 _WORTH_SAYING = 0.03
 
@@ -21,7 +22,7 @@ def drift(medians_ms: Mapping[str, NDArray[np.float64]]) -> float | None:
     """Relative change of run times from the first block to the last, 0.05 for 5 % slower; None if none is certain.
 
     The slope is Theil and Sen's (median of the slopes of all pairs) over each block's time relative to the model's
-    median, in the order in which blocks were measured.
+    median, in the order in which blocks were measured; of more than 1000 blocks, over medians of neighbours.
 
     Args:
         medians_ms: by model, shape (processes, blocks).
@@ -34,6 +35,8 @@ def drift(medians_ms: Mapping[str, NDArray[np.float64]]) -> float | None:
     level = np.median(logs, axis=0)
     if level.size < _FEWEST_BLOCKS:
         return None
+    if level.size > _MOST_POINTS:
+        level = np.array([np.median(some) for some in np.array_split(level, _MOST_POINTS)])
     slope, _, low, high = theilslopes(level, np.linspace(0, 1, level.size), _CONFIDENCE)
     change = math.expm1(float(slope))
     return change if float(low) * float(high) > 0 and abs(change) > _WORTH_SAYING else None

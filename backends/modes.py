@@ -46,16 +46,22 @@ class Mode:
         """The fields as JSON-ready values."""
         return asdict(self)
 
-    def timed(self, session: str) -> str:
-        """What a time covers, in words; ``session`` is what the runtime says about single runs."""
+    def timed(self, session: str, bound: str | None = None) -> str:
+        """What a time covers, in words.
+
+        Args:
+            session: ``Session.timed``.
+            bound: ``Session.bound_timed``.
+        """
         streams = f"{self.streams} stream{'s' if self.streams > 1 else ''}"
         if self.kind == "latency":
             return session
         if self.kind == "cold-start":
             return "from the start of a fresh process to its first output, imports of the runtime included"
         if self.kind == "throughput":
-            return f"time per run at full load, {streams}; {session}"
-        return f"from a request's arrival to its answer, waiting included, {self.rate:g} requests a second, {streams}"
+            return f"time per run at full load, {streams}; {bound or session}"
+        pace = f"{self.rate:g} requests a second, {streams}"
+        return f"from a request's arrival to its answer, waiting included, {pace}; {bound or session}"
 
 
 LATENCY = Mode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,22 @@ class OpenVinoSession(Session):
             return time_calls(self._request.infer, repeats)
         except error_types() as error:
             raise self._failure("run", error) from error
+        finally:
+            del kept
+
+    @contextmanager
+    def bound(self, feeds: Mapping[str, Array]) -> Iterator[Callable[[], object]]:
+        """See Session.bound."""
+        kept = self._bind(feeds)
+
+        def run() -> None:
+            try:
+                self._request.infer()
+            except error_types() as error:
+                raise self._failure("run", error) from error
+
+        try:
+            yield run
         finally:
             del kept
 

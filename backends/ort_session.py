@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +81,24 @@ class OnnxRuntimeSession(Session):
 
     def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
         """See Session.time_ns."""
-        binding = self._bind(feeds, self._facts.memory)
-        run = self._session.run_with_iobinding
-
-        def run_to_the_end() -> None:
-            run(binding)
-            binding.synchronize_outputs()
-
+        call = self._call(feeds)
         try:
-            return time_calls((lambda: run(binding)) if self._facts.memory is None else run_to_the_end, repeats)
+            return time_calls(call, repeats)
         except self._errors as error:
             raise self._failure("run", error) from error
+
+    @contextlib.contextmanager
+    def bound(self, feeds: Mapping[str, Array]) -> Iterator[Callable[[], object]]:
+        """See Session.bound."""
+        call = self._call(feeds)
+
+        def run() -> None:
+            try:
+                call()
+            except self._errors as error:
+                raise self._failure("run", error) from error
+
+        yield run
 
     def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
         """See Session.kernels; ONNX Runtime ends its record once, so each call opens the model anew."""
@@ -138,6 +145,17 @@ class OnnxRuntimeSession(Session):
             return onnxruntime.InferenceSession(model.source, options, providers=providers, enable_fallback=0)
         except self._errors as error:
             raise self._failure("open", error) from error
+
+    def _call(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A run of the inputs, which lie where the provider computes; waited for where that is not the host."""
+        binding = self._bind(feeds, self._facts.memory)
+        run = self._session.run_with_iobinding
+
+        def run_to_the_end() -> None:
+            run(binding)
+            binding.synchronize_outputs()
+
+        return (lambda: run(binding)) if self._facts.memory is None else run_to_the_end
 
     def _bind(self, feeds: Mapping[str, Array], memory: str | None, session: Any = None) -> Any:
         """An IOBinding with inputs in place, and outputs to be allocated there by the runtime."""

@@ -27,6 +27,7 @@ _MAX_WINDOWS = 20
 _STABLE_CHANGE = 0.02
 _LEAD_IN_NS = 10_000_000
 _LEAD_IN_RUNS = 3
+_MOST_TIMES = 20_000  # of single runs, that are kept of a turn
 _SETTLE_STEP_S = 0.005
 _SETTLE_QUIET_STEPS = 3
 _SETTLE_LIMIT_S = 0.25
@@ -64,7 +65,8 @@ class ProcessSamples:
     """What one process measured.
 
     Attributes:
-        runs_ns: by model, then block, then run: nanoseconds.
+        runs_ns: by model, then block, then run: nanoseconds; of a turn of more than 20,000 runs, every second or third
+            and so on.
         warmup_runs: runs that each model needed until two windows agreed within 2 %.
         unstable: models that never got there.
         providers: the provider that really ran each model.
@@ -128,7 +130,7 @@ def sample(
         runs_ns={name: [] for name in sessions},
         providers={name: session.provider for name, session in sessions.items()},
         threads={name: session.threads for name, session in sessions.items()},
-        timed={name: mode.timed(session.timed) for name, session in sessions.items()},
+        timed={name: mode.timed(session.timed, session.bound_timed) for name, session in sessions.items()},
     )
     turn_s = sampling.min_time_s / sampling.blocks
     if gauge is not None:
@@ -178,18 +180,27 @@ class _Turn:
     def take(self) -> list[int]:
         """Nanoseconds, as many as the mode gives."""
         if self.mode.kind == "throughput":
-            return [period_ns(self.streams, self.feeds, self.run_ns, self.turn_s)]
+            return [period_ns(self.streams, self.feeds, self.turn_s)]
         if self.mode.rate is not None:
-            times, growing = latencies_ns(self.streams, self.feeds, self.mode.rate, self.turn_s)
-            self.overloaded += growing
+            times, late = latencies_ns(self.streams, self.feeds, self.mode.rate, self.turn_s)
+            self.overloaded += late
             return times
         runs = max(1, round(self.turn_s * 1e9 / self.run_ns))
         lead_in = _LEAD_IN_RUNS if _LEAD_IN_RUNS * self.run_ns <= _LEAD_IN_NS else 1
         before = None if self.gauge is None else self.gauge.now()
-        times = self.streams[0].time_ns(self.feeds, lead_in + runs)
+        times = self._timed(lead_in, runs)
         if self.gauge is not None and before is not None:
-            self.joules.append(self.gauge.joules_since(before) / len(times))
-        return times[lead_in:]  # the first finds cold caches and sleeping threads
+            self.joules.append(self.gauge.joules_since(before) / (lead_in + runs))
+        return times
+
+    def _timed(self, lead_in: int, runs: int) -> list[int]:
+        """Of ``runs`` in a row, after a few that find cold caches and sleeping threads."""
+        session, step = self.streams[0], -(-runs // _MOST_TIMES)
+        times = session.time_ns(self.feeds, lead_in + min(runs, _MOST_TIMES))[lead_in:]
+        kept = times[::step]
+        for begun in range(_MOST_TIMES, runs, _MOST_TIMES):
+            kept += session.time_ns(self.feeds, min(runs - begun, _MOST_TIMES))[::step]
+        return kept
 
 
 def warm_up(session: Session, feeds: Mapping[str, Array]) -> tuple[float, int, bool]:

@@ -11,7 +11,7 @@ Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), sec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -28,6 +28,7 @@ MIN_BLOCKS = 6  # fewer cannot bound a 95 % interval: all six below the median h
 _MIN_TAIL_SAMPLES = 10
 _Z_CONFIDENCE, _Z_POWER = 1.96, 0.84  # normal quantiles of a 95 % interval and of 80 % power
 _PERCENTILES = (75.0, 90.0, 95.0, 99.0, 99.9)
+_MOST_DRAWN = 1 << 20  # blocks drawn at a time, over all bootstrap samples: that takes a few times 8 MB
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def ratio_of_medians(
     if not 0 < confidence < 1:
         raise UsageError(f"confidence must lie between 0 and 1, not {confidence}")
     rng = np.random.default_rng(seed)
-    picks = _draw(rng, baseline_ms.shape, resamples)
-    return _ratio(baseline_ms, candidate_ms, picks, picks, confidence)
+    drawn = _medians(rng, (baseline_ms, candidate_ms), resamples)
+    return _ratio(baseline_ms, candidate_ms, drawn[1] / drawn[0], confidence)
 
 
 def ratio_of_stored(
@@ -113,30 +114,39 @@ def ratio_of_stored(
     if min(stored_ms.size, candidate_ms.size) == 0 or not (np.all(stored_ms > 0) and np.all(candidate_ms > 0)):
         raise UsageError("times must be positive numbers, and there must be some")
     rng = np.random.default_rng(seed)
-    picks = [_draw(rng, times.shape, resamples) for times in (stored_ms, candidate_ms)]
-    return _ratio(stored_ms, candidate_ms, picks[0], picks[1], confidence)
+    drawn = [_medians(rng, (times,), resamples)[0] for times in (stored_ms, candidate_ms)]
+    return _ratio(stored_ms, candidate_ms, drawn[1] / drawn[0], confidence)
 
 
 _Picks: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def _draw(rng: np.random.Generator, shape: tuple[int, ...], resamples: int) -> _Picks:
-    """Processes, and blocks within them."""
+def _medians(
+    rng: np.random.Generator, models: Sequence[NDArray[np.float64]], resamples: int
+) -> list[NDArray[np.float64]]:
+    """Of each model's times (all of one shape), medians of bootstrap samples, the same blocks drawn for all."""
+    found: list[list[NDArray[np.float64]]] = [[] for _ in models]
+    for picks in _drawn(rng, models[0].shape, resamples):
+        for medians, times in zip(found, models, strict=True):
+            medians.append(np.median(times[picks].reshape(len(picks[0]), -1), axis=1))
+    return [np.concatenate(medians) for medians in found]
+
+
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...], resamples: int) -> Iterator[_Picks]:
+    """Processes, and blocks within them, some bootstrap samples at a time: the same ones as if drawn at once."""
     processes, blocks = shape
     rows = rng.integers(0, processes, (resamples, processes, 1))
-    return rows, rng.integers(0, blocks, (resamples, processes, blocks))
+    step = max(1, _MOST_DRAWN // (processes * blocks))
+    for start in range(0, resamples, step):
+        some = rows[start : start + step]
+        yield some, rng.integers(0, blocks, (len(some), processes, blocks))
 
 
 def _ratio(
-    baseline_ms: NDArray[np.float64], candidate_ms: NDArray[np.float64], first: _Picks, second: _Picks,
-    confidence: float,
-) -> Ratio:  # fmt: skip
-    drawn = [
-        np.median(times[picks].reshape(len(picks[0]), -1), axis=1)
-        for times, picks in ((baseline_ms, first), (candidate_ms, second))
-    ]
+    baseline_ms: NDArray[np.float64], candidate_ms: NDArray[np.float64], drawn: NDArray[np.float64], confidence: float
+) -> Ratio:
     tail = (1 - confidence) / 2
-    low, high = np.quantile(drawn[1] / drawn[0], [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     ratio = float(np.median(candidate_ms) / np.median(baseline_ms))
     return Ratio(ratio, float(low), float(high), confidence)
 

@@ -66,11 +66,12 @@ def compare(
         progress: called with (processes done, processes).
 
     Raises:
-        UsageError: an argument out of range.
+        UsageError: an argument out of range, or a mode that the backend does not have.
         BackendError: a model cannot be opened or run, or a process died.
         ModelFileError: a path to no file.
     """
     _check(models, processes)
+    _check_mode(backend, mode)
     available = require_usable(get_backend(backend))
     base = Sampling(blocks, min_time_s / processes, max_time_s / processes, seed)
     deadline, collected = time.monotonic() + max_time_s, []
@@ -117,7 +118,10 @@ def _cold_round(job: Mapping[str, Any], mode: Mode, seed: int) -> ProcessSamples
     for index in np.random.default_rng(seed).permutation(len(labels)):
         label, common = labels[index], {key: job[key] for key in ("backend", "threads", "feeds")}
         turns[label] = start_cold({**common, "label": label, "model": job["models"][label]})
-    whole = ProcessSamples(conditions=Conditions.between(before, CpuUse.now()).to_json())
+    # Here we only wait for those processes: what they had to wait for a CPU is what counts.
+    waited_s = sum(turn.conditions.get("waited_s", 0.0) for turn in turns.values())
+    conditions = replace(Conditions.between(before, CpuUse.now()), waited_s=waited_s)
+    whole = ProcessSamples(conditions=conditions.to_json())
     for label in labels:
         whole.take_in(turns[label])
     whole.timed = {label: mode.timed(covers) for label, covers in whole.timed.items()}
@@ -163,6 +167,14 @@ def _check(models: Mapping[str, Any], processes: int) -> None:
         raise UsageError(f"the label {AGAIN!r} is reserved for the baseline against itself")
     if processes < 1:
         raise UsageError(f"processes must be at least 1, not {processes}")
+
+
+def _check_mode(backend: str, mode: Mode) -> None:
+    if mode.kind != "latency" and get_backend(backend).replays:
+        raise UsageError(
+            f"{backend} replays what it has captured in the mode latency only, not in {mode.kind}",
+            fix="Choose a backend that launches every run, such as torch-cuda.",
+        )
 
 
 def _with_again(models: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Torch(Backend):
     def __init__(self, mode: TorchMode, device: int = 0) -> None:
         self.name = f"{mode.backend}:{device}" if device else mode.backend
         self._mode, self._device = mode, device
-        self.tells_kernels = not (mode.compiled or mode.graphed)
+        self.tells_kernels, self.replays = not (mode.compiled or mode.graphed), mode.graphed
 
     def on_device(self, index: int) -> Self:
         """See Backend.on_device; there is only one CPU."""

@@ -23,6 +23,7 @@ from compressor.backends.base import Session, get_backend
 from compressor.backends.energy import gauge_for
 from compressor.backends.feed_files import load
 from compressor.backends.modes import Mode
+from compressor.backends.parent import end_with_parent
 from compressor.backends.sampling import ProcessSamples, Sampling, sample
 from compressor.errors import CompressorError
 
@@ -50,6 +51,7 @@ def measure(job: dict[str, Any]) -> ProcessSamples:
 
 def answer_one_job(work: Callable[[dict[str, Any]], ProcessSamples]) -> int:
     """Read a job from stdin and write what ``work`` makes of it to stdout; the exit code."""
+    end_with_parent()
     answer_file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a runtime prints must not end up inside the answer
     try:

@@ -85,5 +85,9 @@ class EnvironmentProblem(CompressorError):
     exit_code = EXIT_ENVIRONMENT
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the work is undone, and other processes are ended, as after Ctrl-C."""
+
+
 class RegistryError(UsageError):
     """A name is registered twice, or is not registered at all."""

@@ -37,6 +37,7 @@ class CudaSession(TorchSession):
         self._graphed, self._exact = graphed, exact
         how = "replays of a CUDA graph" if graphed else "whole runs, kernel launches by the host included"
         self.timed = f"{how}, by CUDA events, inputs and outputs in the GPU's memory"
+        self.bound_timed = f"{how}, inputs and outputs in the GPU's memory"
 
     def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
         """See Session.time_ns; nanoseconds between CUDA events around each run (resolution about 500 ns)."""
@@ -48,6 +49,24 @@ class CudaSession(TorchSession):
                     call = _captured(call)
             return _time_on_gpu(call, repeats)
 
+    @contextmanager
+    def bound(self, feeds: Mapping[str, Array]) -> Iterator[Call]:
+        """See Session.bound; every session works in a CUDA stream of its own, or they would wait for each other.
+
+        Raises:
+            BackendError: the session replays graphs. Capturing suffers no other work on the GPU (``Backend.replays``).
+        """
+        if self._graphed:
+            raise BackendError("CUDA graphs are replayed by time_ns only", fix="Use torch-cuda.")
+        stream = torch.cuda.Stream(self.device)
+        with torch.cuda.stream(stream), super().bound(feeds) as call:
+
+            def run() -> None:
+                call()
+                stream.synchronize()
+
+            yield run
+
     def _no_graph(self, error: BaseException) -> BackendError:
         return BackendError(
             f"the model cannot be captured as a CUDA graph: {reason(error)}",
@@ -55,9 +74,9 @@ class CudaSession(TorchSession):
         )
 
     @contextmanager
-    def _settings(self, verb: str) -> Iterator[None]:
+    def _held(self) -> Iterator[None]:
         """As on the CPU; on this GPU, and in full float32 where that was asked for."""
-        with super()._settings(verb), torch.cuda.device(self.device):
+        with super()._held(), torch.cuda.device(self.device):
             if not self._exact:
                 yield
                 return

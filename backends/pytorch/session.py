@@ -95,6 +95,20 @@ class TorchSession(Session):
             self._compile_before_timing(feeds, call)
             return time_calls(call, repeats)
 
+    @contextmanager
+    def bound(self, feeds: Mapping[str, Array]) -> Iterator[Call]:
+        """See Session.bound; compiling happens on entering."""
+        with self._settings("run"):
+            call = self._bind(feeds)
+            self._compile_before_timing(feeds, call)
+        with self._held():
+
+            def run() -> None:
+                with ForeignErrors(lambda error: self._failure("run", error)):
+                    call()
+
+            yield run
+
     def kernels(self, feeds: Mapping[str, Array], repeats: int) -> list[Kernel]:
         """See Session.kernels; calls of the eager module, one by one."""
         if not self.tells_kernels:
@@ -126,9 +140,14 @@ class TorchSession(Session):
 
     @contextmanager
     def _settings(self, verb: str) -> Iterator[None]:
-        """This session's threads, no gradients, and PyTorch's errors as ours."""
+        """As ``_held``, and PyTorch's errors as ours."""
+        with ForeignErrors(lambda error: self._failure(verb, error)), self._held():
+            yield
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """This session's threads, and no gradients."""
         with ExitStack() as stack:
-            stack.enter_context(ForeignErrors(lambda error: self._failure(verb, error)))
             stack.enter_context(_threads(self.threads))
             stack.enter_context(torch.inference_mode())
             if self._compiled:

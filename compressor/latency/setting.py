@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from compressor.backends.base import Array, Backend, Session, get_backend, require_usable, thread_count
+from compressor.backends.base import Array, Backend, Session, available_cpus, get_backend, require_usable
 from compressor.backends.fingerprint import fingerprint
 from compressor.backends.inputs import index_bounds, random_feeds
 
@@ -55,7 +55,7 @@ class Setting:
         libraries = {name: version for name, version in machine["libraries"].items() if name in _DECIDING}
         return {
             **{key: machine[key] for key in ("cpu_model", "cpus", "affinity", "cgroup_cpus", "os", "runtime")},
-            "libraries": libraries, "threads": thread_count(self.threads), "batch": self.batch,
+            "libraries": libraries, "threads": self.threads or available_cpus(), "batch": self.batch,
             "dims": dict(sorted(self.dims.items())),
         }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compressor.errors import CompressorError
+from compressor.errors import CompressorError, Terminated
 from compressor.proof import Progress, silent
 from compressor.study.carrying_out import carry_out, originals
 from compressor.study.reading import read_recipe
@@ -108,7 +109,12 @@ def _in_processes(job: Job, shared: Shared, workers: int, progress: Progress) ->
             tally = shared.tally()
             progress("trials", tally.done + tally.failed, tally.total)
             next((process for process in processes if process.is_alive()), processes[0]).join(_POLL_S)
-    finally:  # after Ctrl-C, which they had too: each puts its trial back
+    except Terminated:  # they know nothing of it, unlike Ctrl-C
+        for process in processes:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGINT)
+        raise
+    finally:  # each puts its trial back
         for process in processes:
             process.join()
 

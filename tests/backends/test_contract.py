@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from compressor.backends.base import BACKENDS, Array, Backend, get_backend
 from compressor.backends.inputs import random_feeds
 from compressor.backends.sampling import settle
-from compressor.errors import BackendError, CompressorError, ModelFileError, RegistryError, UsageError
+from compressor.errors import BackendError, CompressorError, MachineError, ModelFileError, RegistryError, UsageError
 from tests.backends.small_models import chain, chain_reference, small_net, value
 
 STATES = {name: get_backend(name).probe() for name in BACKENDS.names()}
@@ -232,3 +233,25 @@ def test_missing_file_and_folder(backend: Backend, tmp_path: Path) -> None:
 def test_impossible_thread_counts(backend: Backend, threads: int) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         backend.open(chain(1), threads=threads)
+
+
+def test_more_threads_than_cpus_are_the_machines_fault(backend: Backend) -> None:
+    cpus = os.cpu_count() or 1
+    with pytest.raises(MachineError, match=rf"asked for {cpus + 1} threads, .* {cpus}\D.*Ask for at most {cpus}"):
+        backend.open(chain(1), threads=cpus + 1)
+
+
+def test_bound_calls_run_and_say_what_fails(backend: Backend) -> None:
+    feeds = {"x": np.ones((3, 16), np.float32)}
+    with backend.open(chain(1), threads=1) as session:
+        if backend.replays:
+            with pytest.raises(BackendError, match="replayed"), session.bound(feeds):
+                pass
+            return
+        with session.bound(feeds) as run:
+            run()
+            run()
+        with pytest.raises(BackendError), session.bound({"y": feeds["x"]}) as run:
+            run()
+        with pytest.raises(KeyError, match="not ours"), session.bound(feeds):
+            raise KeyError("not ours")

@@ -119,8 +119,10 @@ def test_drift_is_the_trend_over_the_run() -> None:
 def test_conditions_add_up_and_tell_in_words() -> None:
     start = CpuUse(wall_s=0, busy_s=0, stolen_s=0, own_s=0)
     parts = [
-        Conditions.between(start, CpuUse(wall_s=10, busy_s=12, stolen_s=0, own_s=10, waited_s=1.5)),
-        Conditions.between(start, CpuUse(wall_s=10, busy_s=28, stolen_s=1, own_s=10, waited_s=0.5, throttled_s=2)),
+        Conditions.between(start, CpuUse(wall_s=10, busy_s=12, stolen_s=0, own_s=10, waited_s={"1": 1.5})),
+        Conditions.between(
+            start, CpuUse(wall_s=10, busy_s=28, stolen_s=1, own_s=10, waited_s={"1": 0.5}, throttled_s=2)
+        ),
     ]
     total = Conditions.total(parts)
     assert total == Conditions(wall_s=20, other_s=20, stolen_s=1, waited_s=2, throttled_s=2)
@@ -132,3 +134,20 @@ def test_conditions_add_up_and_tell_in_words() -> None:
     assert Conditions.total([]).disturbances() == []
     assert Conditions(wall_s=0.01, other_s=0.02, waited_s=0.01).disturbances() == []  # a tick or two
     assert Conditions(**total.to_json()) == total
+
+
+def test_the_trend_of_very_many_blocks_is_that_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slopes of all pairs of 20,000 blocks would take gigabytes."""
+    from scipy import stats
+
+    sizes, plain = [], stats.theilslopes
+
+    def counted(level: np.ndarray, *rest: object) -> object:
+        sizes.append(len(level))
+        return plain(level, *rest)
+
+    monkeypatch.setattr(stats, "theilslopes", counted)
+    times = np.random.default_rng(9).normal(1, 0.01, 4000) * np.linspace(1.0, 1.2, 4000)
+    assert drift({"a": times.reshape(200, 20)}) == pytest.approx(0.2, abs=0.01)
+    assert drift({"a": times[:1000].reshape(50, 20)}) == pytest.approx(0.05, abs=0.01)
+    assert sizes == [1000, 1000]

@@ -1,80 +1,28 @@
-"""Cold starts, throughput and paced arrival: on a fake server whose truth is known, and on real ones."""
+"""Cold starts, throughput and paced arrival through processes, and what ends them early."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
-from compressor.backends import processes, streams
-from compressor.backends.base import Array, Session
+from compressor.backends import cold_start, feed_files, processes, streams, timing
 from compressor.backends.comparison import AGAIN
-from compressor.backends.modes import MODES, Mode
+from compressor.backends.load import Conditions
+from compressor.backends.modes import MODES, Mode, ModeName
 from compressor.backends.paced import latencies_ns
 from compressor.backends.sampling import ProcessSamples, Sampling, sample
 from compressor.backends.throughput import period_ns
 from compressor.backends.timing import compare
-from compressor.errors import BackendError, CompressorError, UsageError
+from compressor.errors import BackendError, CompressorError, MachineError, UsageError
+from tests.backends.servers import Sleeper
 from tests.backends.small_models import chain
 
 FEEDS = {"x": np.ones((2, 16), np.float32)}
-
-
-class Sleeper(Session):
-    """Each run sleeps as long as it is told."""
-
-    provider, threads = "sleeper", 1
-
-    def __init__(self, run_s: float, fails_after: int | None = None) -> None:
-        self.inputs, self.output_names = [], []
-        self.run_s, self.fails_after, self.runs = run_s, fails_after, 0
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        self.runs += 1
-        if self.fails_after is not None and self.runs > self.fails_after:
-            raise BackendError("broke")
-        time.sleep(self.run_s)
-        return {}
-
-    def time_ns(self, feeds: Mapping[str, Array], repeats: int) -> list[int]:
-        for _ in range(repeats):
-            self.run(feeds)
-        return [round(self.run_s * 1e9)] * repeats
-
-    def close(self) -> None:
-        pass
-
-
-def test_streams_add_up() -> None:
-    periods = [period_ns([Sleeper(0.004) for _ in range(count)], {}, 4e6, 0.2) for count in (1, 4)]
-    assert 3.5e6 < periods[0] < 60e6  # 4e6, when nobody disturbs
-    assert periods[1] < periods[0] / 1.5  # four sleepers: a quarter
-
-
-def test_a_fast_server_answers_at_once_and_a_slow_one_piles_up() -> None:
-    fast, growing = latencies_ns([Sleeper(0.002)], {}, rate=50, turn_s=0.4)
-    assert len(fast) == 20
-    assert not growing
-    assert 1.8e6 < np.median(fast) < 60e6
-    slow, growing = latencies_ns([Sleeper(0.02)], {}, rate=200, turn_s=0.2)
-    assert growing
-    # Request i is due at 5 i ms and done at 20 (i + 1) ms at the earliest: waiting counts.
-    assert slow[-1] > 0.9 * (20e6 * len(slow) - 5e6 * (len(slow) - 1))
-    assert slow == sorted(slow)
-
-
-def test_a_second_stream_takes_the_load_off_the_first() -> None:
-    one, _ = latencies_ns([Sleeper(0.02)], {}, rate=70, turn_s=0.3)
-    two, _ = latencies_ns([Sleeper(0.02), Sleeper(0.02)], {}, rate=70, turn_s=0.3)
-    assert two[-1] < one[-1] / 1.5
-
-
-def test_few_requests_are_still_some() -> None:
-    found, _ = latencies_ns([Sleeper(0)], {}, rate=500, turn_s=0)
-    assert len(found) == 5
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -84,7 +32,7 @@ def test_a_failing_stream_ends_the_turn(count: int) -> None:
         latencies_ns(sessions, {}, rate=100, turn_s=30)
     sessions = [Sleeper(0.001, fails_after=0), *(Sleeper(0.001) for _ in range(count - 1))]
     with pytest.raises(BackendError, match="broke"):
-        period_ns(sessions, {}, 1e6, 0.05)
+        period_ns(sessions, {}, 0.05)
 
 
 def test_the_cause_is_told_and_not_the_broken_barrier() -> None:
@@ -99,6 +47,24 @@ def test_the_cause_is_told_and_not_the_broken_barrier() -> None:
         streams.in_threads(work, 2, barrier.abort)
 
 
+def test_a_thread_that_cannot_start_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait for it; the time limit is for a version that lets them."""
+    barrier, start, calls = threading.Barrier(3), threading.Thread.start, [0]
+
+    def fewer(thread: threading.Thread) -> None:
+        calls[0] += 1
+        if calls[0] > 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def work(number: int) -> None:
+        barrier.wait(10)
+
+    monkeypatch.setattr(threading.Thread, "start", fewer)
+    with pytest.raises(MachineError, match=r"no more than 2 of 3 threads: can't start.*fewer streams"):
+        streams.in_threads(work, 3, barrier.abort)
+
+
 def test_overload_is_told_by_name() -> None:
     with Sleeper(0.01) as slow, Sleeper(0.0001) as fast:
         sampling = Sampling(blocks=2, min_time_s=0.2, max_time_s=60, seed=0)
@@ -108,7 +74,7 @@ def test_overload_is_told_by_name() -> None:
     assert "300 requests a second" in found.timed["fast"]
 
 
-@pytest.mark.parametrize("mode", [Mode("throughput", streams=2), Mode("paced", rate=100, streams=2), Mode()])
+@pytest.mark.parametrize("mode", [Mode("throughput", streams=2), Mode("paced", rate=500, streams=2), Mode()])
 def test_modes_through_processes(mode: Mode) -> None:
     models = {"short": chain(1, 64), "long": chain(40, 64)}
     feeds = {"x": np.ones((64, 64), np.float32)}
@@ -125,8 +91,6 @@ def test_modes_through_processes(mode: Mode) -> None:
 
 
 def test_cold_starts_have_a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from compressor.backends import timing
-
     started: list[str] = []
 
     def counted(job: dict[str, object]) -> ProcessSamples:
@@ -142,6 +106,21 @@ def test_cold_starts_have_a_process_each(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sum(timing_ms.parts_ms.values()) < timing_ms.median_ms
     assert timing_ms.median_ms > 20  # no interpreter starts faster
     assert "fresh process" in found.timed
+
+
+def test_what_a_cold_start_waited_for_a_cpu_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cold_start, "waited_s", lambda: {"1": 0.2, "2": 0.5})
+    feed_files.save(FEEDS, tmp_path)
+    onnx.save(chain(1), str(tmp_path / "a.onnx"))
+
+    def here(job: dict[str, Any]) -> ProcessSamples:
+        return cold_start.start_once({**job, "started_ns": 0})
+
+    job = {"backend": "null", "threads": 1, "label": "a", "model": str(tmp_path / "a.onnx"), "feeds": str(tmp_path)}
+    assert Conditions(**here(job).conditions).waited_s == 0.5
+    monkeypatch.setattr(timing, "start_cold", here)
+    found = compare({"a": chain(1)}, FEEDS, backend="null", threads=1, processes=3, mode=Mode("cold-start"))
+    assert found.conditions.waited_s == pytest.approx(3 * 2 * 0.5)  # with its A/A
 
 
 def test_cold_starts_end_in_time() -> None:
@@ -170,6 +149,14 @@ def test_errors_of_a_cold_start_come_back() -> None:
 def test_modes_that_make_no_sense(fields: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Mode(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["torch-cuda-graph", "torch-compile-cuda:1"])
+@pytest.mark.parametrize("kind", ["cold-start", "throughput", "paced"])
+def test_what_replays_graphs_has_one_mode(name: str, kind: ModeName) -> None:
+    mode = Mode(kind, rate=30 if kind == "paced" else None)
+    with pytest.raises(UsageError, match=f"{name} replays .* in the mode latency only, not in {kind}"):
+        compare({"a": chain(1)}, FEEDS, backend=name, mode=mode)
 
 
 def test_every_mode_says_what_it_times() -> None:

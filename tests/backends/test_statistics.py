@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compressor.backends import statistics
 from compressor.backends.statistics import (
     Ratio,
     block_medians_ms,
     percentiles_ms,
     ratio_of_medians,
+    ratio_of_stored,
     verdict,
 )
 from compressor.errors import UsageError
@@ -81,6 +85,34 @@ def test_drift_common_to_both_cancels() -> None:
     found = ratio_of_medians(a, 0.98 * a, seed=0)
     assert found.high - found.low < 1e-9
     assert found.ratio == pytest.approx(0.98)
+
+
+@pytest.mark.parametrize("most", [1, 100, 1050, 1 << 20])
+def test_drawing_by_and_by_is_drawing_at_once(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit: figures were measured before there were portions."""
+    rng = np.random.default_rng(5)
+    a, b = synthetic(rng, 2.0, 5, 7, 0.01), synthetic(rng, 1.5, 5, 7, 0.01)
+    draws = np.random.default_rng(6)
+    rows, blocks = draws.integers(0, 5, (300, 5, 1)), draws.integers(0, 7, (300, 5, 7))
+    medians = [np.median(times[rows, blocks].reshape(300, -1), axis=1) for times in (a, b)]
+    tail = (1 - 0.95) / 2
+    low, high = np.quantile(medians[1] / medians[0], [tail, 1 - tail])
+    stored = ratio_of_stored(a, b, seed=6, resamples=300)
+    monkeypatch.setattr(statistics, "_MOST_DRAWN", most)
+    found = ratio_of_medians(a, b, seed=6, resamples=300)
+    assert (found.low, found.high) == (low, high)
+    assert ratio_of_stored(a, b, seed=6, resamples=300) == stored
+
+
+def test_very_many_processes_fit_into_memory() -> None:
+    times = np.random.default_rng(7).normal(1, 0.01, (500, 20))
+    tracemalloc.start()
+    try:
+        ratio_of_medians(times, times, seed=0, resamples=1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6  # 80 MB for the numbers of the blocks alone, when drawn at once
 
 
 def test_a_change_within_the_noise_floor_is_inconclusive() -> None:

@@ -17,6 +17,7 @@ import pytest
 from compressor.backends import processes, sampling, timing
 from compressor.backends.base import Session, open_model
 from compressor.backends.comparison import AGAIN
+from compressor.backends.modes import LATENCY
 from compressor.backends.null import NullBackend
 from compressor.backends.sampling import ProcessSamples, Sampling, sample, warm_up
 from compressor.backends.timing import compare, compare_here
@@ -84,6 +85,41 @@ def test_max_time_stops_after_the_first_block() -> None:
     with null(1) as session:
         found = sample({"a": session}, FEEDS, Sampling(blocks=50, min_time_s=0.01, max_time_s=1e-9, seed=0))
     assert len(found.runs_ns["a"]) == 1
+
+
+class Fixed:
+    """A meter that counts a hundred joules a turn."""
+
+    least_turn_s, meters = 0.0, ()
+
+    def now(self) -> list[int]:
+        return []
+
+    def joules_since(self, before: list[int]) -> float:
+        return 100.0
+
+
+@pytest.mark.parametrize(("runs", "kept", "asked"), [(1000, 1000, [1003]), (1001, 501, [1003, 1]), (2500, 834, None)])
+def test_long_turns_keep_some_of_their_runs(
+    runs: int, kept: int, asked: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "_MOST_TIMES", 1000)
+    asked_for: list[int] = []
+    with NullBackend(lambda model, call: 10_000 + call).open(chain(1), threads=1) as session:
+        plain = session.time_ns
+
+        def counted(feeds: Any, repeats: int) -> list[int]:
+            asked_for.append(repeats)
+            return plain(feeds, repeats)
+
+        session.time_ns = counted  # type: ignore[method-assign]
+        turn = sampling._Turn([session], FEEDS, LATENCY, 1e4, runs * 1e-5, Fixed())  # type: ignore[arg-type]
+        times = turn.take()
+    assert len(times) == pytest.approx(kept, abs=2)
+    assert times[0] == 10_003
+    assert np.median(times) == pytest.approx(10_003 + runs / 2, abs=5)
+    assert asked_for == (asked or [1003, 1000, 500])
+    assert turn.joules == [100 / (runs + 3)]
 
 
 def test_turns_are_taken_in_random_order() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -212,6 +215,31 @@ def test_on_a_gpu_each_run_is_waited_for_before_the_next(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: said.append("idle"))
     assert cuda._time_on_gpu(lambda: said.append("run"), 2) == [250_000, 250_000]
     assert said == ["idle", *["record", "run", "record", "wait"] * 2]
+
+
+def test_on_a_gpu_bound_runs_have_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again only the order of the calls."""
+    from compressor.backends.pytorch import cuda
+
+    said: list[str] = []
+
+    @contextmanager
+    def says(what: str) -> Iterator[Any]:
+        said.append(what)
+        yield lambda: said.append("run")
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: SimpleNamespace(synchronize=lambda: said.append("wait")))
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: says("stream"))
+    monkeypatch.setattr(cuda.TorchSession, "bound", lambda session, feeds: says("bind"))
+    session = object.__new__(cuda.CudaSession)
+    session.device, session._graphed = torch.device("cuda", 0), False
+    with session.bound({}) as run:
+        run()
+        run()
+    assert said == ["stream", "bind", "run", "wait", "run", "wait"]
+    session._graphed = True
+    with pytest.raises(BackendError, match="replayed by time_ns only"), session.bound({}):
+        pass
 
 
 @needs_gpu

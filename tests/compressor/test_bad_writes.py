@@ -116,33 +116,39 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+INT, TERM = (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")
+
+
 @pytest.mark.parametrize(
-    ("module", "name"),
+    ("module", "name", "stop"),
     [
-        ("compressor.loaded", "read"),
-        ("compressor.choosing", "select"),
-        ("compressor.proof", "verify_removal"),
-        ("compressor.atomic", "FileSet.sync"),
-        ("compressor.atomic", "FileSet.commit"),
+        ("compressor.loaded", "read", INT),
+        ("compressor.choosing", "select", INT),
+        ("compressor.proof", "verify_removal", INT),
+        ("compressor.proof", "verify_removal", TERM),
+        ("compressor.atomic", "FileSet.sync", INT),
+        ("compressor.atomic", "FileSet.commit", INT),
+        ("compressor.atomic", "FileSet.commit", TERM),
     ],
 )
-def test_ctrl_c(tmp_path: Path, module: str, name: str) -> None:
+def test_told_to_stop(tmp_path: Path, module: str, name: str, stop: tuple[signal.Signals, int, str]) -> None:
     """A real signal to a real process, at a known place."""
+    number, code, says = stop
     folder = tmp_path / "work"
     folder.mkdir()
     model, marker = external(folder), tmp_path / "reached"
     before = snapshot(folder)
-    code = SLOW.format(module=module, name=name, marker=str(marker))
+    program = SLOW.format(module=module, name=name, marker=str(marker))
     paths = [str(model), "-o", str(folder / "o.onnx"), "--plan", str(folder / "p.json")]
     with subprocess.Popen(
-        [sys.executable, "-c", code, "compress", *paths, "--macs", "0.5"],
+        [sys.executable, "-c", program, "compress", *paths, "--macs", "0.5"],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 30
         while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert marker.exists(), err
-    assert (process.returncode, out, err) == (130, "", "interrupted; nothing was written\n")
+    assert (process.returncode, out, err) == (code, "", f"{says}; nothing was written\n")
     assert snapshot(folder) == before

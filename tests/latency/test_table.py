@@ -104,3 +104,8 @@ def test_the_cache_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     elsewhere.save(tmp_path / "elsewhere.json")
     goal = LatencyGoal(0.5, setting=NULL, table=tmp_path / "elsewhere.json")
     assert not table_for(goal, loaded.analysis, loaded.cost).here
+
+
+def test_a_table_of_a_larger_machine_is_only_elsewhere() -> None:
+    """More threads than this machine has are refused where a model is opened, not where a table is read."""
+    assert Setting(backend="null", threads=4096).facts()["threads"] == 4096

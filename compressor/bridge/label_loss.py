@@ -64,12 +64,13 @@ def label_loss(output: Tensor, labels: Tensor, *, probabilities: bool = False) -
         axis = class_axis(output, labels)
         logs = log_probabilities(output, axis, probabilities).movedim(axis, 1)
         try:
-            return F.nll_loss(logs, labels.long(), ignore_index=IGNORED_LABEL)
+            total = F.nll_loss(logs, labels.long(), ignore_index=IGNORED_LABEL, reduction="sum")
         except IndexError as error:  # so on CPUs; CUDA's kernels stop the process
             raise UsageError(
                 f"a label is none of the model's {logs.shape[1]} classes",
                 fix=f"Give labels from 0 to {logs.shape[1] - 1}, or {IGNORED_LABEL} for what does not count.",
             ) from error
+        return total / (labels != IGNORED_LABEL).sum().clamp_min(1)  # zero, not NaN, where no label counts
     if labels.numel() != output.numel():
         class_axis(output, labels)  # says what fits
     return F.mse_loss(output.float(), labels.float().reshape(output.shape))

@@ -30,6 +30,8 @@ def source_coordinates(
         return start * (size - 1) + (x * step / (length - 1) if length != 1 else x + step / 2)
     if mode == "pytorch_half_pixel" and out == 1:
         return x
+    if mode == "tf_half_pixel_for_nn":  # until opset 12
+        return (x + 0.5) / scale
     half = (x + 0.5) / scale - 0.5
     if mode == "half_pixel_symmetric":
         return half + size / 2 * (1 - out / length)

@@ -34,7 +34,8 @@ _SETTINGS: dict[str, tuple[int, ...]] = {
     "DequantizeLinear": (1, 2),
     "QLinearConv": _ALL,
     "QLinearMatMul": _ALL,
-    "RotaryEmbedding": (1, 2),
+    "RotaryEmbedding": (1, 2, 3),  # com.microsoft has positions before the tables
+    "GroupQueryAttention": (7, 8),
     "Attention": (3,),
     "NonMaxSuppression": _ALL,
     "Equal": _ALL,

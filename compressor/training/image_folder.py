@@ -47,6 +47,12 @@ class ImageFolder:
             raise UsageError(f"unknown pixel scale {pixels!r}", fix=f"Choose one of {', '.join(PIXELS)}.")
         self._pixels = pixels
         self._want, self._channels_last, self._channels, self._size = _layout(wanted, folder)
+        if pixels != "bytes" and not np.issubdtype(self._want.dtype, np.floating):
+            raise UsageError(
+                f"input {self._want.name!r} takes whole numbers, and {pixels!r} makes fractions of the pixels",
+                where=str(folder),
+                fix="Take bytes (--pixels bytes).",
+            )
         self.classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
         self._files: list[tuple[Path, int]] = [
             (path, label)

@@ -22,4 +22,6 @@ def lay_out(module: nn.Module, computed: torch.dtype) -> None:
     channels first. CUDA's tensor cores prefer it too.
     """
     if computed == torch.bfloat16:
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for parameter in module.parameters():
+            if parameter.ndim == 4:  # Module.to would try it with five axes too, and fail
+                parameter.data = parameter.data.to(memory_format=torch.channels_last)

@@ -75,6 +75,24 @@ def test_resize_by_scales(opset: int, scales: tuple[float, float], mode: str) ->
     compare_with_runtime("Resize", inputs, {"mode": mode}, opset=opset, constants=range(1, len(inputs)))
 
 
+@pytest.mark.parametrize("opset", [11, 12])
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_resize_as_older_tensorflow_did(opset: int, factor: float) -> None:
+    inputs = [_random(1, 1, 6, 5), np.zeros(0, np.float32), np.array([1, 1, factor, factor], np.float32)]
+    attributes = {"coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}
+    compare_with_runtime("Resize", inputs, attributes, opset=opset, constants=(1, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])
+def test_resize_of_whole_numbers(dtype: type) -> None:
+    values: Array = np.array([[[[-7, 3], [2**31 - 1, 2**62 + 1]]]], np.int64).astype(dtype)
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    inputs = [values, None, np.array([1, 1, 2, 3], np.float32)]
+    found = module_of("Resize", inputs, attributes, constants=(2,))(torch.from_numpy(values.copy()))
+    assert np.array_equal(found.numpy(), values.repeat(2, 2).repeat(3, 3))
+    assert found.numpy().dtype == dtype
+
+
 def test_a_linear_layer_is_one() -> None:
     inputs = [_random(3, 4), _random(5, 4), _random(5)]
     module = module_of("Gemm", inputs, {"transB": 1}, constants=(1, 2))

@@ -114,6 +114,7 @@ def test_arithmetic_on_numbers_and_lists() -> None:
     assert host.elementwise("Div", [7, -8], [-2, -2]) == [-3, 4]
     assert host.remainder([-7, 7], 3, as_in_c=False) == [2, 1]
     assert host.remainder([-7, 7], 3, as_in_c=True) == [-1, 1]
+    assert host.remainder([-7.5, 7.0], 2.0, as_in_c=True) == [-1.5, 1.0]
     assert host.total([2, 3, 4], product=True, keep=True) == [24]
     assert host.total([2, 3, 4], product=False, keep=False) == 9
 

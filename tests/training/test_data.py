@@ -228,6 +228,10 @@ class TestImageFolder:
             load_samples(folder, WANTED)
         with pytest.raises(UsageError, match="unknown pixel scale 'z'"):
             load_samples(folder, self.wanted("N", 3, 4, 6), pixels="z")
+        whole_numbers = [WantedInput("image", np.dtype(np.uint8), ("N", 3, 4, 6))]
+        with pytest.raises(UsageError, match=r"takes whole numbers.*--pixels bytes"):
+            load_samples(folder, whole_numbers)
+        assert load_samples(folder, whole_numbers, pixels="bytes").batch(np.array([1])).inputs[0].max() == 255
         (folder / "cat" / "1.png").write_bytes(b"no picture")
         with pytest.raises(UsageError, match=r"1\.png: cannot be read"):
             load_samples(folder, self.wanted("N", 3, 4, 6)).batch(np.array([1]))

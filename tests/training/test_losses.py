@@ -39,6 +39,15 @@ def test_ignored_labels_do_not_count() -> None:
     assert (right, of) == (int((TOKENS[1].argmax(-1) == TOKEN_LABELS[1]).sum()), 7)
 
 
+def test_where_no_label_counts_there_is_nothing_to_learn() -> None:
+    output = torch.randn(4, 3, requires_grad=True)
+    loss = label_loss(output, torch.full((4,), -100))
+    loss.backward()
+    assert loss.item() == 0
+    assert output.grad is not None
+    assert not output.grad.any()
+
+
 def test_squared_error_of_values() -> None:
     values = torch.randn(5, 1)
     assert label_loss(values, torch.zeros(5)) == pytest.approx(float(values.square().mean()))

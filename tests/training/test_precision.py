@@ -18,7 +18,7 @@ from compressor.finetuning import Finetuning, tune
 from compressor.model_io import from_proto
 from compressor.training.evaluate import evaluate_module
 from compressor.training.objective import Mixture
-from compressor.training.precision import computed_in
+from compressor.training.precision import computed_in, lay_out
 from compressor.training.trainer import Trainer
 from tests.training.small import QUICK, blobs, context, network, same, weights
 
@@ -102,3 +102,12 @@ def test_a_run_goes_on_in_the_precision_it_began_in(tmp_path: Path) -> None:
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(UsageError, match="int4"):
         Trainer(precision="int4")  # type: ignore[arg-type]
+
+
+def test_five_axes_are_left_as_they_are() -> None:
+    flat = torch.nn.Conv2d(2, 3, 2)
+    module = torch.nn.Sequential(torch.nn.Conv3d(2, 3, 2), flat)
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    lay_out(module, torch.bfloat16)
+    assert flat.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))

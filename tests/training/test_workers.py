@@ -89,3 +89,11 @@ def test_devices() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(UsageError, match="no device 'nonsense' here"):
         choose_device("nonsense")
+
+
+def test_cuda_without_a_number_is_this_processs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch, "empty", lambda size, device: device)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert choose_device("cuda", 3) == torch.device("cuda", 3)
+    assert chosen == [torch.device("cuda", 3)]

@@ -110,6 +110,8 @@ def remainder(a: Any, b: Any, as_in_c: bool) -> Any:
     if isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
         length = max(len(v) for v in (a, b) if isinstance(v, (list, tuple)))
         return [remainder(element(a, i), element(b, i), as_in_c) for i in range(length)]
+    if as_in_c and (isinstance(a, float) or isinstance(b, float)):
+        return math.fmod(a, b)
     return a - b * divide(a, b) if as_in_c else a % b
 
 

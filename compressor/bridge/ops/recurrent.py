@@ -78,8 +78,9 @@ def native_recurrent(
     reverse = backward == (True,)
     start = _zeros(x, r) if h is None else h
     state: Any = (start, _zeros(x, r) if c is None else c) if op == "LSTM" else start
+    learns = torch.is_grad_enabled()  # cuDNN has no backward pass without its "train"
     result = getattr(torch, function)(
-        x.flip(0) if reverse else x, state, weights, b is not None, 1, 0.0, False, directions == 2, False
+        x.flip(0) if reverse else x, state, weights, b is not None, 1, 0.0, learns, directions == 2, False
     )
     y = result[0].flip(0) if reverse else result[0]
     y = y.view(*y.shape[:2], directions, hidden).transpose(1, 2)

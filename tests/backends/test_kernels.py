@@ -88,7 +88,8 @@ def test_kernels_check_what_is_fed_and_a_closed_session(backend: Backend) -> Non
 
 
 def test_a_profiled_session_also_runs_and_tells_again(backend: Backend) -> None:
-    with backend.open(residual_net(), threads=1, profile=True) as session:
+    # OpenVINO does not tell of kernels that took less than half a microsecond
+    with backend.open(residual_net(128, 64), threads=1, profile=True) as session:
         feeds = random_feeds(session.inputs, seed=0)
         first, again = session.kernels(feeds, 1), session.kernels(feeds, 2)
         assert [kernel.tensors for kernel in first] == [kernel.tensors for kernel in again]

@@ -230,7 +230,7 @@ def test_on_a_gpu_bound_runs_have_a_stream_of_their_own(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: SimpleNamespace(synchronize=lambda: said.append("wait")))
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: says("stream"))
-    monkeypatch.setattr(cuda.TorchSession, "bound", lambda session, feeds: says("bind"))
+    monkeypatch.setattr(cuda.CudaSession.__base__, "bound", lambda session, feeds: says("bind"))
     session = object.__new__(cuda.CudaSession)
     session.device, session._graphed = torch.device("cuda", 0), False
     with session.bound({}) as run:

@@ -83,7 +83,8 @@ def test_sigterm_ends_measuring_processes_and_leaves_no_folder(tmp_path: Path) -
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (143, "terminated; nothing was written\n")
     assert ended(int((tmp_path / "pid").read_text()))
-    assert not list((tmp_path / "temporary").iterdir())
+    left = {path.name for path in (tmp_path / "temporary").iterdir()}
+    assert left <= {".ses"}  # ONNX Runtime's own
 
 
 @needs_proc
@@ -117,7 +118,12 @@ def test_the_handler_is_there_only_while_a_command_runs(monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("unhandled")
 def test_another_handler_stays_and_other_threads_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    monkeypatch.setattr(cli_app, "run", lambda arguments: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
+
+    def run(arguments: object) -> int:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        return 0
+
+    monkeypatch.setattr(cli_app, "run", run)
     thread = threading.Thread(target=cli.main, args=([],))
     thread.start()
     thread.join()

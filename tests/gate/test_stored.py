@@ -109,10 +109,8 @@ def test_another_device_driver_or_version_is_the_environment(
         kept[part] |= value
         kept["digest"] = Fingerprint(**{key: value for key, value in kept.items() if key != "digest"}).digest()
 
-    memory = {"max_ratio": 5, "of": "process", "processes": 2}
-    report = gated(
-        edited(folder, elsewhere), folder / "a.onnx", **{check: LATENCY if check == "latency" else memory}
-    )  # fmt: skip
+    settings: dict[str, Any] = {"latency": LATENCY, "memory": {"max_ratio": 5, "of": "process", "processes": 2}}
+    report = gated(edited(folder, elsewhere), folder / "a.onnx", **{check: settings[check]})
     assert report.exit_code == 3
     assert f"the stored {check} comes from another machine or other versions: {says}. " in report.findings[0].reason
 

@@ -225,5 +225,6 @@ def _identity(trainer: Trainer, module: nn.Module, context: FinetuneContext) -> 
         "training samples": 0 if context.train is None else len(context.train),
         "validation samples": 0 if context.validation is None else len(context.validation),
         "weights before": checkpoint.weights_digest(module.state_dict()),
+        "teacher": checkpoint.weights_digest(context.teacher.state_dict()) if trainer.mixture.needs_teacher else None,
         "torch": torch.__version__,
     }

@@ -13,6 +13,7 @@ import torch
 from compressor.errors import UsageError
 from compressor.training import checkpoint
 from compressor.training.data import Batch, Indices, Samples
+from compressor.training.objective import Mixture
 from compressor.training.trainer import Trainer
 from tests.training.small import QUICK, context, network, same, weights
 
@@ -124,6 +125,18 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, change: str, sai
     module = network(seed=1 if change == "weights" else 0)
     with pytest.raises(UsageError, match=f"{FILE}: belongs to another run: .*{said}"):
         trainer(module, context(tmp_path, seed=4 if change == "seed" else 3))
+
+
+def test_a_checkpoint_of_another_teacher_is_refused(tmp_path: Path) -> None:
+    def taught(seed: int) -> None:
+        around = context(tmp_path)
+        around.__dict__["teacher"] = network(seed)  # in place of one from a file
+        replace(QUICK, mixture=Mixture(distill=0.5))(network(), around)
+
+    taught(5)
+    taught(5)
+    with pytest.raises(UsageError, match="belongs to another run: teacher was sha256:"):
+        taught(6)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ X = np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32)
 def test_as_many_threads_as_asked_for_and_only_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     asked = before + 1
+    monkeypatch.setattr(os, "cpu_count", lambda: asked)
     with CPU.open(chain(1), threads=asked) as session:
         used: list[int] = []
         forward = session._module  # type: ignore[attr-defined]

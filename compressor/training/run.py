@@ -39,7 +39,7 @@ class Run:
             raise UsageError("patience needs validation samples", fix="Set some aside, or leave patience out.")
         self._trainer, self._context, self._interrupts = trainer, context, interrupts
         self._train: Samples = context.train
-        self._identity = _identity(trainer, module, context)
+        self._identity = {} if context.folder is None else _identity(trainer, module, context)  # digests of all weights
         self._module = module.to(context.device)
         self._history: list[dict[str, Any]] = []
         self._epoch, self._batch = 0, 0  # where we are: whole epochs, batches of the current one

@@ -88,11 +88,9 @@ def choose_device(wanted: str | None, local_rank: int = 0) -> torch.device:
         UsageError: it does not exist here.
     """
     if wanted is None:
-        wanted = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(wanted)
-        if wanted == "cuda":
-            device = torch.device("cuda", local_rank)  # set_device wants a number
+        device = torch.device("cuda", local_rank) if wanted == "cuda" else torch.device(wanted)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise UsageError(f"no device {wanted!r} here", fix="Leave --device out, or choose cpu.") from error

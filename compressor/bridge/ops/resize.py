@@ -91,11 +91,10 @@ def interpolate(x: Tensor, factors: tuple[float, ...], mode: str, align_corners:
     sizes = [output_size(size, factor) for size, factor in zip(x.shape[2:], factors, strict=True)]
     flags = () if mode == "nearest" else (align_corners,)
     scales = (None,) * len(factors) if align_corners else factors
-    if mode == "nearest" and not x.is_floating_point():  # PyTorch has no such kernels; float64 holds int32 exactly
-        wide = x.double() if x.dtype != torch.int64 else x.view(torch.float64)  # moved, never computed with
-        found = _NATIVE[mode, len(factors)](wide, sizes, *flags, *scales)
-        return found.to(x.dtype) if x.dtype != torch.int64 else found.view(torch.int64)
-    return _NATIVE[mode, len(factors)](x, sizes, *flags, *scales)
+    kernel = _NATIVE[mode, len(factors)]
+    if mode == "nearest" and not x.is_floating_point():  # it has none for whole numbers, but moves any 64 bits
+        return kernel(x.long().view(torch.float64), sizes, *flags, *scales).view(torch.int64).to(x.dtype)
+    return kernel(x, sizes, *flags, *scales)
 
 
 def resize(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import keyword
 import re
 
-from torch import nn
+from torch import fx, nn
+
+from compressor.bridge.onnx_module import OnnxModule
 
 _PLAIN = re.compile(r"[A-Za-z0-9_:/\-]+")
 _OTHER = re.compile(r"[^A-Za-z0-9_:/\-]")
@@ -45,8 +47,7 @@ def _folders(name: str) -> list[str]:
 
 def _plain(part: str) -> str:
     part = _OTHER.sub("_", part) or "_"
-    taken = keyword.iskeyword(part) or hasattr(_EMPTY, part) or part in ("graph", "code", "meta", "print_readable")
-    return f"{part}_" if taken else part
+    return f"{part}_" if keyword.iskeyword(part) or part in _TAKEN else part
 
 
-_EMPTY = nn.Module()
+_TAKEN = frozenset({*dir(OnnxModule), *dir(OnnxModule(nn.Module(), fx.Graph()))})

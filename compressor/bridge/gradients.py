@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from compressor.bridge.label_loss import are_probabilities, class_axis, is_class_label, label_loss, log_probabilities
+from compressor.bridge.label_loss import are_probabilities, is_class_label, label_loss, log_probabilities, settled_axis
 from compressor.bridge.onnx_module import OnnxModule
 from compressor.bridge.tensor_types import to_torch
 from compressor.errors import UsageError
@@ -199,7 +199,7 @@ class _Accumulator:
         """The labels of a batch; settles on the first one whether the model ends in a softmax."""
         classes = given is None or is_class_label(given)
         given = given.long() if given is not None and classes else given
-        axis = _axis(output, given) if classes else -1
+        axis = settled_axis(output, given) if classes else -1
         if self._probabilities is None:
             self._probabilities = classes and are_probabilities(output, axis)
         if self._labels == "given":
@@ -220,9 +220,3 @@ class _Accumulator:
         names = self._module.report.initializers
         sums = {names[name]: (self._sums[name].cpu().numpy(), self._squares[name].cpu().numpy()) for name in self._sums}
         return Gradients(sums, self._samples, self._loss_sum / self._samples, self._method)
-
-
-def _axis(output: Tensor, labels: Tensor | None) -> int:
-    if labels is not None:
-        return class_axis(output, labels)
-    return 1 if output.ndim >= 4 else output.ndim - 1

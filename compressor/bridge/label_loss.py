@@ -31,6 +31,13 @@ def class_axis(output: Tensor, labels: Tensor) -> int:
     )
 
 
+def settled_axis(output: Tensor, labels: Tensor | None) -> int:
+    """``class_axis``, and without labels the likely one: axis 1 of pictures (four axes or more), else the last."""
+    if labels is not None:
+        return class_axis(output, labels)
+    return 1 if output.ndim >= 4 else output.ndim - 1
+
+
 def is_class_label(labels: Tensor) -> bool:
     """Whole numbers are classes, floating-point numbers are values."""
     return not labels.is_floating_point()

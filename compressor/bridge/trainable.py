@@ -52,6 +52,7 @@ _SETTINGS: dict[str, tuple[int, ...]] = {
     "STFT": _ALL,
     "Trilu": (1,),
 }
+_INITIAL_STATES: dict[str, tuple[int, ...]] = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 _TO_ANGLES = {"MatMul", "Mul", "Add", "Einsum", "Unsqueeze", "Reshape", "Expand", "Cast", "Concat", "Transpose", "Tile"}
 _ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Where"}
 _MOVES_DATA = {
@@ -113,6 +114,8 @@ def _why_not(uses: Uses, tensor: gs.Constant, circles: set[str]) -> str | None:
     size = int(np.prod(tensor.shape))
     if size == 0:
         return "empty"
+    if all(slot in _INITIAL_STATES.get(node.op, ()) for node, slot in readers) and not peek(tensor).any():
+        return "an initial state of zeros"
     if uses.exported_constants is not None:  # no need to guess
         return "no parameter of the exported module" if _as_exported(name) in uses.exported_constants else None
     if size == 1 and (_MADE_BY_EXPORTER.search(name) or "." not in name):

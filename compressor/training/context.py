@@ -18,6 +18,7 @@ from compressor.bridge import OnnxModule, from_onnx
 from compressor.errors import UsageError
 from compressor.proof import Progress, silent
 from compressor.training.data import Samples
+from compressor.training.wanted import wanted_inputs
 from compressor.training.workers import Workers
 
 KeptMasks: TypeAlias = Callable[[str], "Sequence[NDArray[np.bool_] | None]"]
@@ -74,6 +75,11 @@ class FinetuneContext:
     def target(self) -> float:
         """Share removed by now, cumulative."""
         return self.schedule[self.step - 1]
+
+    @property
+    def batch_is_fixed(self) -> bool:
+        """Whether the file names the size of its batch; a module made of it may take no other."""
+        return self.original is not None and any(want.fixed_batch for want in wanted_inputs(self.original))
 
     @cached_property
     def teacher(self) -> OnnxModule:

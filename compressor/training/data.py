@@ -198,6 +198,14 @@ def shuffled(count: int, seed: int, step: int, epoch: int) -> Indices:
     return np.random.default_rng([seed, step, epoch]).permutation(count).astype(np.int64)
 
 
+def filled_up(inputs: Sequence[Array], size: int) -> tuple[Array, ...]:
+    """Batches of ``size`` rows: those of ``inputs``, and the last one again as often as it takes."""
+    missing = size - len(inputs[0])
+    if missing <= 0:
+        return tuple(inputs)
+    return tuple(np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) for array in inputs)
+
+
 def in_order(samples: Samples, size: int, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
     """All samples of this process, in batches of at most ``size``."""
     mine = np.arange(rank, len(samples), world_size, dtype=np.int64)

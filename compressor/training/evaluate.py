@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,7 @@ from compressor.bridge.label_loss import (
     right_answers,
 )
 from compressor.errors import UsageError
-from compressor.training.data import Array, Batch, Samples, in_order
+from compressor.training.data import Array, Batch, Samples, filled_up, in_order
 from compressor.training.tensors import first_output, on_device
 
 
@@ -87,9 +86,7 @@ def evaluate_file(path: Path, samples: Samples, *, batch_size: int = 256, thread
 def _run_padded(session: Session, inputs: list[Array], size: int | None) -> Array:
     """The first output; a last batch that is too small for a fixed size is filled up and its output cut."""
     count = len(inputs[0])
-    if size is not None and count < size:
-        inputs = [np.concatenate([array, np.repeat(array[-1:], size - count, axis=0)]) for array in inputs]
-    feeds = {spec.name: array for spec, array in zip(session.inputs, inputs, strict=True)}
+    feeds = {spec.name: array for spec, array in zip(session.inputs, filled_up(inputs, size or count), strict=True)}
     return session.run(feeds)[session.output_names[0]][:count]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compressor.bridge.label_loss import are_probabilities, class_axis, is_class_label, label_loss
+from compressor.bridge.label_loss import are_probabilities, is_class_label, label_loss, settled_axis
 from compressor.errors import UsageError
 from compressor.training.context import FinetuneContext
 from compressor.training.features import Feature, matching_features, with_features
@@ -61,8 +61,10 @@ class Objective:
             )
         with torch.no_grad():
             output = first_output(module(*inputs))
-        self._classes = labels is None or is_class_label(labels)
-        self._axis = output.ndim - 1 if labels is None or not self._classes else class_axis(output, labels)
+        given = None if labels is None or not is_class_label(labels) else labels
+        self._axis = settled_axis(output, given)
+        one_number = labels is None and output.shape[self._axis] == 1  # a value, or two classes' one logit
+        self._classes = not one_number and (labels is None or given is not None)
         self._probabilities = self._classes and are_probabilities(output, self._axis)
         if mixture.needs_teacher:
             self._teacher = context.teacher
@@ -78,20 +80,23 @@ class Objective:
         self.network = with_features(module, names)
         self._teacher = with_features(teacher, names).eval()
 
-    def __call__(self, network: nn.Module, inputs: Sequence[Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, network: nn.Module, inputs: Sequence[Tensor], labels: Tensor | None, count: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(loss to go down, the model's output).
 
         Args:
             network: ``self.network``, or a wrapper of it for several processes.
             inputs, labels: one batch.
+            count: how many of the outputs count, where the last inputs only fill up a batch; None for all.
         """
-        output, features = self._split(network(*inputs))
+        output, features = self._split(network(*inputs), count)
         loss = output.new_zeros((), dtype=torch.float32)
         if labels is not None and self.mixture.distill < 1:
             loss = loss + (1 - self.mixture.distill) * label_loss(output, labels, probabilities=self._probabilities)
         if self._teacher is not None:
             with torch.no_grad():
-                wanted, targets = self._split(self._teacher(*inputs))
+                wanted, targets = self._split(self._teacher(*inputs), count)
             if self.mixture.distill > 0:
                 loss = loss + self.mixture.distill * self._distillation(output, wanted)
             if features:
@@ -106,8 +111,6 @@ class Objective:
             output, wanted, self._axis, temperature=self.mixture.temperature, probabilities=self._probabilities
         )
 
-    def _split(self, result: Any) -> tuple[Tensor, list[Tensor]]:
-        if not self.features:
-            return first_output(result), []
-        outputs, features = result
-        return first_output(outputs), list(features)
+    def _split(self, result: Any, count: int | None) -> tuple[Tensor, list[Tensor]]:
+        outputs, features = result if self.features else (result, [])
+        return first_output(outputs)[:count], list(features)

@@ -38,8 +38,9 @@ def restore(state: dict[str, Any]) -> None:
     name, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss))
     torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
+    devices = torch.cuda.device_count() if state["cuda"] else 0  # a run may go on where there are fewer
+    for device, part in enumerate(state["cuda"][:devices]):
+        torch.cuda.set_rng_state(part.cpu(), device)
 
 
 @contextmanager

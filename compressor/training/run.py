@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compressor.bridge.tensor_types import to_torch
 from compressor.errors import CompressorError, UsageError
 from compressor.training import checkpoint
 from compressor.training.batch_norm import reestimate_batch_norms
@@ -23,6 +25,9 @@ from compressor.training.validation import Validation, validate
 
 if TYPE_CHECKING:
     from compressor.training.trainer import Trainer
+
+
+_LABELS_COMPARED = 64
 
 
 class TrainingError(CompressorError):
@@ -72,15 +77,19 @@ class Run:
         """Epoch 0: the module as it came, or, right after a cut, with new statistics where those are better."""
         if self._context.target > 0:
             self._best.offer(0, self._validation(), self._module)
-            size = self._stepper.batch_size // self._context.workers.world_size
-            batch_norms = reestimate_batch_norms(self._module, self._train, size, self._context.device)
+            size, device = self._share_of_batch(), self._context.device
+            batch_norms = reestimate_batch_norms(self._module, self._train, size, device)
             if batch_norms and self._context.validation is not None:
                 self._best.offer(0, self._validation(), self._module)
                 self._best.put_back(self._module)
         self._note_epoch(None)
 
     def _validation(self) -> Validation | None:
-        return validate(self._stepper.objective, self._context, self._trainer.batch_size)
+        return validate(self._stepper.objective, self._context, self._share_of_batch())
+
+    def _share_of_batch(self) -> int:
+        """Samples of a batch that one process sees."""
+        return self._stepper.batch_size // self._context.workers.world_size
 
     # -- epochs ------------------------------------------------------------------------------------
 
@@ -224,7 +233,17 @@ def _identity(trainer: Trainer, module: nn.Module, context: FinetuneContext) -> 
         "processes": context.workers.world_size,
         "training samples": 0 if context.train is None else len(context.train),
         "validation samples": 0 if context.validation is None else len(context.validation),
+        "labels": [_labels_digest(context.train), _labels_digest(context.validation)],
         "weights before": checkpoint.weights_digest(module.state_dict()),
         "teacher": checkpoint.weights_digest(context.teacher.state_dict()) if trainer.mixture.needs_teacher else None,
         "torch": torch.__version__,
     }
+
+
+def _labels_digest(samples: Samples | None) -> str | None:
+    """ "sha256:..." over the labels of a few samples: inputs may be drawn anew each time, labels are theirs."""
+    if samples is None:
+        return None
+    few = np.unique(np.linspace(0, len(samples) - 1, _LABELS_COMPARED).astype(np.int64))
+    labels = samples.batch(few).labels
+    return None if labels is None else checkpoint.weights_digest({"labels": to_torch(labels, "labels")})

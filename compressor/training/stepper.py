@@ -14,7 +14,7 @@ from compressor.training.context import FinetuneContext
 from compressor.training.data import Indices, Samples, shuffled
 from compressor.training.objective import Objective
 from compressor.training.optimization import learning_rate_at, make_optimizer, set_learning_rate
-from compressor.training.precision import computed_in, lay_out
+from compressor.training.precision import computed_in, lay_out, widen
 from compressor.training.tensors import on_device
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ class Stepper:
         self._scaler = torch.amp.GradScaler("cuda", enabled=self._computed_in == torch.float16)
         lay_out(module, self._computed_in)
         if trainer.mixture.needs_teacher:
+            widen(context.teacher)
             lay_out(context.teacher, self._computed_in)
         module.eval()
         self.objective = self._settle(module)
-        self._network = self._distributed(self.objective.network)
+        self._network = self._distributed(module)
 
     def _settle(self, module: nn.Module) -> Objective:
         """Try one batch of the real size: what does not fit shows here."""
@@ -60,14 +61,15 @@ class Stepper:
                 fix="Give a batch size that the file allows, or export it with a dynamic batch.",
             ) from error
 
-    def _distributed(self, network: nn.Module) -> nn.Module:
+    def _distributed(self, module: nn.Module) -> nn.Module:
         if self._context.workers.alone:
-            return network
+            return self.objective.network
         device = self._context.device
-        several = len(getattr(network, "output_names", ())) > 1  # then some parameters may get no gradient
+        several = len(getattr(module, "output_names", ())) > 1  # then some parameters may get no gradient
         return DistributedDataParallel(
-            network, device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=several
-        )
+            self.objective.network, device_ids=[device.index] if device.type == "cuda" else None,
+            find_unused_parameters=several,
+        )  # fmt: skip
 
     def step(self, epoch: int, batch: int, progress: float) -> Tensor:
         """Move the weights once; the loss before that, on the device.

@@ -20,6 +20,7 @@ from compressor.training.optimization import (
     PrecisionName,
     ScheduleName,
 )
+from compressor.training.precision import weights_in_float32
 from compressor.training.rng import own_randomness
 from compressor.training.run import Run
 
@@ -47,9 +48,9 @@ class Trainer:
         min_delta: what counts as improvement for ``patience``.
         monitor: what decides which weights are best: the validation loss or the validation accuracy.
         mixture: label loss, distillation, inner tensors.
-        precision: what steps compute in; weights and their updates are float32. "auto" takes float16 on CUDA where that
-            is safe, and float32 elsewhere; "bfloat16" takes that where safe, on any device: on CPUs that multiply in it
-            convolutional networks train in less time.
+        precision: what steps compute in; weights and their updates are float32, of 16-bit files meanwhile too. "auto"
+            takes float16 on CUDA where that is safe, and float32 elsewhere; "bfloat16" takes that where safe, on any
+            device: on CPUs that multiply in it convolutional networks train in less time.
     """
 
     epochs: int | None = 3
@@ -137,5 +138,5 @@ class Trainer:
             UsageError: no data, or data, settings or a checkpoint that do not fit.
             TrainingError: the loss is no number any more.
         """
-        with own_randomness(), Interrupts() as interrupts:
-            Run(self, module, context, interrupts).complete()
+        with own_randomness(), Interrupts() as interrupts, weights_in_float32(module, context) as inside:
+            Run(self, module, inside, interrupts).complete()

@@ -9,7 +9,7 @@ import torch
 
 from compressor.bridge.label_loss import is_class_label, right_answers
 from compressor.training.context import FinetuneContext
-from compressor.training.data import in_order
+from compressor.training.data import Batch, filled_up, in_order
 from compressor.training.evaluate import label_count
 from compressor.training.objective import Objective
 from compressor.training.tensors import on_device
@@ -24,7 +24,11 @@ class Validation:
 
 
 def validate(objective: Objective, context: FinetuneContext, batch_size: int) -> Validation | None:
-    """The objective in evaluation mode; None without validation samples."""
+    """The objective in evaluation mode; None without validation samples.
+
+    Args:
+        batch_size: samples at a time. Where the file has a fixed batch, the last ones are filled up to so many.
+    """
     if context.validation is None:
         return None
     network, workers = objective.network, context.workers
@@ -32,11 +36,12 @@ def validate(objective: Objective, context: FinetuneContext, batch_size: int) ->
     network.eval()
     with torch.no_grad():
         for batch in in_order(context.validation, batch_size, workers.rank, workers.world_size):
-            inputs, labels = on_device(batch, context.device)
+            full = filled_up(batch.inputs, batch_size) if context.batch_is_fixed else batch.inputs
+            inputs, labels = on_device(Batch(full, batch.labels), context.device)
             counted = len(batch) if labels is None else label_count(labels)
             if counted == 0:
                 continue
-            loss, output = objective(network, inputs, labels)
+            loss, output = objective(network, inputs, labels, len(batch))
             loss_sum += float(loss) * counted
             weight += counted
             if labels is not None and is_class_label(labels):

@@ -165,3 +165,11 @@ def test_it_runs_under_autocast(name: str) -> None:
         loss = module(*example_inputs(name)).float().square().mean()
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", ["report", "initializer", "input_names", "describe", "_graph", "forward", "meta"])
+def test_names_of_the_modules_own_stay_free(name: str) -> None:
+    module = from_onnx(linear(name, f"{name}.weight"))
+    assert set(module.report.initializers.values()) == {name, f"{name}.weight"}
+    assert module(torch.ones(2, 4)).shape == (2, 4)
+    assert module.input_names == ["h0"]

@@ -15,6 +15,7 @@ from torch import fx
 from compressor.bridge import OnnxModule, from_onnx
 from compressor.bridge.lowering import host_to_tensor
 from compressor.bridge.ops import host_arithmetic as host
+from compressor.bridge.ops.casting import to_number
 
 # Splits heads as exporters write it, pads by a computed amount, and expands a mask to a computed shape.
 _DYNAMIC = """
@@ -127,3 +128,13 @@ def test_what_float32_rounds_to_a_whole_number_is_one() -> None:
     assert host.floor(2 - (10 * tenth)) == 1.0
     assert host.floor(2.999) == 2.0
     assert host.ceil(2.001) == 3.0
+
+
+def test_a_float_is_cut_off_as_float32() -> None:
+    """What the file computes in float32 as 9 is a little less in Python's numbers."""
+    share = float(np.float32(0.9))
+    assert np.float32(10) * np.float32(0.9) == 9
+    assert 10 * share < 9
+    assert to_number(10 * share, "int") == 9
+    assert to_number([8.9, -1.5, 3], "int") == [8, -1, 3]
+    assert to_number(2**40 + 1, "int") == 2**40 + 1

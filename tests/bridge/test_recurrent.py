@@ -122,3 +122,17 @@ def test_gradients_of_the_loop(op: str, attributes: dict[str, Any]) -> None:
     assert looped in {node.target for node in module.graph.nodes}
     tensors = [value.requires_grad_() for value in arguments(inputs)]
     assert torch.autograd.gradcheck(lambda *given: module(*given)[0], tensors)
+
+
+@pytest.mark.parametrize("op", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_an_initial_state_of_zeros_is_no_parameter_a_learnt_one_is(op: str, value: float) -> None:
+    w, r, b = _weights(op, 1)
+    state = np.full((1, BATCH, HIDDEN), value, np.float32)
+    states = [state, state.copy()] if op == "LSTM" else [state]
+    inputs = [_x(), w, r, b, None, *states]
+    numbers = range(5, 5 + len(states))
+    module = module_of(op, inputs, {"hidden_size": HIDDEN}, constants=(1, 2, 3, *numbers), outputs=2)
+    found = {module.report.fixed.get(f"input.{i}") for i in numbers}
+    assert found == {None if value else "an initial state of zeros"}
+    assert {f"input.{i}" in module.report.initializers.values() for i in numbers} == {bool(value)}

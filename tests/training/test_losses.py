@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from compressor.bridge.label_loss import are_probabilities, label_loss, right_answers
+from compressor.bridge.label_loss import are_probabilities, label_loss, right_answers, settled_axis
 from compressor.errors import UsageError
 from compressor.training.losses import distillation_loss, feature_loss
 
@@ -83,3 +83,12 @@ def test_distance_of_features_has_no_unit() -> None:
     distance = feature_loss([feature], [target])
     assert distance == pytest.approx(float((feature - target).square().mean() / target.square().mean()))
     assert feature_loss([10 * feature], [10 * target]) == pytest.approx(float(distance), rel=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 4), 1), ((2, 7, 4), 2), ((2, 4, 3, 5), 1), ((2, 4, 3, 5, 6), 1)])
+def test_where_classes_are_without_labels(shape: tuple[int, ...], axis: int) -> None:
+    assert settled_axis(torch.zeros(shape), None) == axis
+
+
+def test_labels_say_where_classes_are() -> None:
+    assert settled_axis(PIXELS, torch.zeros(2, 4, 3, dtype=torch.long)) == 3

@@ -61,7 +61,7 @@ def test_it_learns_and_repeats_itself() -> None:
 
 def test_a_convolution_with_its_teacher_goes_back_into_the_file() -> None:
     """``tune`` refuses a module that differs from the file in ONNX Runtime: what lies in memory must not matter."""
-    graph = _pictures_network()
+    graph = pictures_network()
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((64, 3, 8, 8)).astype(np.float32), rng.integers(0, 5, 64))
     trainer = replace(LOW, epochs=1, mixture=Mixture(distill=0.5, features=0.5))
@@ -72,7 +72,7 @@ def test_a_convolution_with_its_teacher_goes_back_into_the_file() -> None:
     assert not np.array_equal(before, after)
 
 
-def _pictures_network() -> gs.Graph:
+def pictures_network() -> gs.Graph:
     rng = np.random.default_rng(1)
     values: dict[str, np.ndarray[Any, Any]] = {
         "w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32) / 5,

@@ -12,10 +12,10 @@ import torch
 
 from compressor.errors import UsageError
 from compressor.training import checkpoint
-from compressor.training.data import Batch, Indices, Samples
+from compressor.training.data import Batch, Indices, Samples, carve
 from compressor.training.objective import Mixture
 from compressor.training.trainer import Trainer
-from tests.training.small import QUICK, context, network, same, weights
+from tests.training.small import QUICK, blobs, context, network, same, weights
 
 FILE = "step-01.pt"
 
@@ -174,3 +174,12 @@ def test_no_folder_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     QUICK(network(), context())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
+    killed_after(tmp_path, 10)
+    other = carve(blobs(seed=5), 0.25, 3)  # as many samples
+    around = context(tmp_path)
+    around.train, around.validation = other.train, other.validation
+    with pytest.raises(UsageError, match="belongs to another run: labels was"):
+        QUICK(network(), around)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
@@ -73,12 +74,14 @@ def _identity(ctx: LowerContext) -> Any:
 
 
 def to_number(value: Any, kind: str) -> Any:
-    """A host value as ``int``, ``float`` or ``bool``; floats are cut off toward zero."""
+    """A host value as ``int``, ``float`` or ``bool``; floats are cut off toward zero, as float32."""
     if isinstance(value, (list, tuple)):
         return [to_number(x, kind) for x in value]
     if kind == "bool":
         return value != 0
-    return int(value) if kind == "int" else value * 1.0
+    if kind == "int":
+        return int(np.float32(value)) if isinstance(value, float) else int(value)
+    return value * 1.0
 
 
 @HOST_LOWERINGS.register("Cast")

@@ -87,7 +87,8 @@ class ByCriterion:
             "criterion": self.criterion, "metric": self.target.metric, "keep": self.target.keep,
             "scope": options.scope, "floor": options.floor, "round_to": options.round_to,
             "allow_width": options.allow_width, "align_groups": options.align_groups, "combine": options.combine,
-            "normalise": options.normalise, **self.schedule, "seed": self.seed, "compressor": compressor.__version__,
+            "normalise": options.normalise, **({"exclude": list(options.exclude)} if options.exclude else {}),
+            **self.schedule, "seed": self.seed, "compressor": compressor.__version__,
             **(self.memory.made_with if self.memory is not None else {}),
         }  # fmt: skip
 
@@ -150,7 +151,7 @@ class ByPlan:
     def shares(self) -> tuple[float, ...]:
         """See Chooser."""
         if not self.plan.steps:
-            return (1.0 - float(self.plan.made_with.get("keep") or 1.0),)
+            return (self.plan.share,)
         return tuple(step.share for step in self.plan.steps)
 
     @property

@@ -83,6 +83,12 @@ def compress(
     allow_width: Annotated[
         bool, typer.Option("--allow-width", help="Also cut what a normalisation runs over.")
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", metavar="NAME", help="Parameter or node whose channels stay; or a pattern. Repeatable."
+        ),
+    ] = None,
     no_align_groups: Annotated[
         bool, typer.Option("--no-align-groups", help="Same positions in every group of a grouped convolution.")
     ] = False,
@@ -146,9 +152,11 @@ def compress(
         "criterion": criterion, "combine": combine, "normalise": normalise, "scope": scope, "floor": floor,
         "round_to": round_to,
     }  # fmt: skip
-    given = {name: value for name, value in choices.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in choices.items() if value is not None}
     if allow_width:
         given["allow_width"] = True
+    if exclude:
+        given["exclude"] = tuple(exclude)
     if no_align_groups:
         given["align_groups"] = False
     settings = {"steps": steps, "rate": rate, "first": first, "of": tail, "base": base}

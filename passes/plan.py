@@ -89,7 +89,7 @@ class Plan(BaseModel):
     format: Literal["compressor-plan"] = "compressor-plan"
     version: Literal[1, 2] = 1
     digest: str
-    made_with: dict[str, str | int | float | bool | None]
+    made_with: dict[str, str | int | float | bool | list[str] | None]
     before: PlanCounts
     after: PlanCounts
     cuts: list[SpaceCut]
@@ -104,6 +104,12 @@ class Plan(BaseModel):
             if sorted(together) != sorted(map(_what_goes, self.cuts)):
                 raise ValueError("its steps do not add up to its cuts")
         return self
+
+    @property
+    def share(self) -> float:
+        """What the target asked to remove; 0 where none is named."""
+        keep = self.made_with.get("keep")
+        return 1.0 - keep if isinstance(keep, float) else 0.0
 
     def to_bytes(self) -> bytes:
         """The content of a plan's file."""

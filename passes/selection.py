@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from compressor.errors import NothingToPruneError, UsageError
 from compressor.passes.analysis import Analysis
 from compressor.passes.cost import NO_ATOMS, Cost, CostModel
+from compressor.passes.excluding import without_excluded
 from compressor.passes.labels import Labels
 from compressor.passes.slices import Combine, Scores
 from compressor.passes.spaces import Space
@@ -71,6 +72,7 @@ class Options:
         allow_width: spaces that an op normalises over may be cut too.
         align_groups: positions inside the groups of a convolution are chosen group by group.
         combine: what makes one score of a channel's coupled slices.
+        exclude: parameters or nodes whose channels stay; see ``excluding``.
         normalise: in the global scopes, divide each score by the mean of its space; None does so unless the
             criterion's scores compare across spaces.
     """
@@ -82,6 +84,7 @@ class Options:
     align_groups: bool = True
     combine: Combine = "sum"
     normalise: bool | None = None
+    exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scope not in get_args(Scope):
@@ -112,7 +115,8 @@ class Selection:
 
 def candidates(analysis: Analysis, options: Options) -> list[Space]:
     """Spaces that may lose atoms."""
-    return [space for space in analysis.spaces if space.size > 1 and (options.allow_width or not space.soft)]
+    spaces = without_excluded(analysis.spaces, options.exclude)
+    return [space for space in spaces if space.size > 1 and (options.allow_width or not space.soft)]
 
 
 def select(
@@ -139,7 +143,7 @@ def select(
     if not spaces:
         raise NothingToPruneError(
             "no channel can be removed from this model",
-            fix="Run `compressor inspect` to see what holds each axis" + _width_hint(analysis),
+            fix="Run `compressor inspect` to see what holds each axis" + _hint(analysis, options),
         )
     order = _Order(spaces, scores, options, gone)
     before = model.cost(np.zeros(0, np.int64))
@@ -159,7 +163,7 @@ def select(
         raise NothingToPruneError(
             f"--{target.metric} {target.keep:g} cannot be reached: {metric(high) / counted(before, target.metric):.3f}"
             " stays when every space is cut to the least",
-            fix="Ask for more to stay, or relax --round-to and --floor" + _width_hint(analysis),
+            fix="Ask for more to stay, or relax --round-to and --floor" + _hint(analysis, options),
         )
     while high - low > 1:
         middle = (low + high) // 2
@@ -168,12 +172,11 @@ def select(
     return Selection(atoms, before, model.cost(atoms))
 
 
-def _width_hint(analysis: Analysis) -> str:
-    return (
-        "; --allow-width adds the spaces that a normalisation runs over."
-        if any(s.soft for s in analysis.spaces)
-        else "."
-    )
+def _hint(analysis: Analysis, options: Options) -> str:
+    hints = ["--exclude less"] if options.exclude else []
+    if not options.allow_width and any(space.soft for space in analysis.spaces):
+        hints.append("--allow-width adds the spaces that a normalisation runs over")
+    return "".join(f"; {hint}" for hint in hints) + "."
 
 
 class _Order:

@@ -97,6 +97,7 @@ class Selection(Part):
     allow_width: bool = False
     combine: Literal["sum", "mean", "max"] = "sum"
     normalise: bool | None = None
+    exclude: tuple[str, ...] = ()
     sparsity_scope: Literal["tensor", "global"] = "tensor"
 
 

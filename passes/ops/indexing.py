@@ -9,7 +9,7 @@ import numpy as np
 from compressor.passes.labels import Labels, fixed, is_fixed
 from compressor.passes.op_rules import OP_RULES, RuleContext
 from compressor.passes.rewrite_rules import REWRITES, RewriteContext
-from compressor.passes.shape_values import slice_of
+from compressor.passes.shape_values import Array, slice_of
 from compressor.passes.split_merge import split
 
 
@@ -162,9 +162,8 @@ def rewrite_gather(ctx: RewriteContext) -> None:
 
 @OP_RULES.register("Pad")
 def pad(ctx: RuleContext) -> None:
-    """Padding adds FIXED indices."""
-    x = ctx.labels(0)
-    pads = ctx.value(1) if "pads" not in ctx.node.attrs else np.asarray(ctx.attr("pads"))
+    """A constant around an axis of channels: indices of its own, each of which may go. Elsewhere it adds FIXED ones."""
+    x, pads = ctx.labels(0), _pads(ctx)
     axes = [ctx.axis(axis) for axis in (ctx.axes(3, "") or range(len(x)))]
     for position, axis in enumerate(axes):
         size = ctx.out_shape()[axis]
@@ -179,8 +178,35 @@ def pad(ctx: RuleContext) -> None:
             ctx.pin(x[axis], "padding that copies, wraps, crops or is computed at run time")
             x[axis] = fixed(size)
         else:
-            x[axis] = np.concatenate([fixed(before), x[axis], fixed(after)])
+            x[axis] = np.concatenate([ctx.store.fresh(before), x[axis], ctx.store.fresh(after)])
     ctx.output(x)
+
+
+def _pads(ctx: RuleContext | RewriteContext) -> Array | None:
+    """Attribute "pads", or input 1 where that is known: what is added before each axis, then after each."""
+    return ctx.value(1) if ctx.attr("pads") is None else np.asarray(ctx.attr("pads"))
+
+
+@REWRITES.register("Pad")
+def rewrite_pad(ctx: RewriteContext) -> None:
+    """What is added becomes less by what goes of it."""
+    pads = _pads(ctx)
+    if pads is None:
+        return
+    rank, given = len(ctx.old_shape(0)), ctx.value(3)
+    axes = [int(axis) % rank for axis in (range(rank) if given is None else given.reshape(-1))]
+    kept = pads.astype(np.int64)
+    for position, axis in enumerate(axes):
+        mask = ctx.keep_out(0, axis)
+        before, after = position, position + len(axes)
+        if mask is not None:
+            kept[[before, after]] = mask[: pads[before]].sum(), mask[mask.size - pads[after] :].sum()
+    if (kept == pads).all():
+        return
+    if ctx.attr("pads") is None:
+        ctx.set_input(1, kept)
+    else:
+        ctx.set_attr("pads", [int(n) for n in kept])
 
 
 @OP_RULES.register("Resize", "Upsample")

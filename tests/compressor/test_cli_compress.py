@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.compressor.cli_models import HIDDEN, Cli, mlp, saved, snapshot
+from tests.passes.graphs import model as small_model
 
 
 @pytest.fixture
@@ -67,6 +68,27 @@ def test_options_reach_the_selection(cli: Cli, model: Path, tmp_path: Path) -> N
     wanted = {"criterion": "random", "seed": 7, "scope": "global-floor", "floor": 0.2, "round_to": 16}
     assert wanted.items() <= result["made_with"].items()
     assert result["after"]["channels"] == 16
+
+
+def test_what_is_excluded_stays_whole(cli: Cli, tmp_path: Path) -> None:
+    body = "h = MatMul(x, w1)\nr = Relu(h)\ni = MatMul(r, w2)\ns = Relu(i)\ny = MatMul(s, w3)"
+    model = saved(tmp_path / "m.onnx", small_model(body, {"w1": (6, 32), "w2": (32, 32), "w3": (32, 5)}))
+    output, plan, report = tmp_path / "o.onnx", tmp_path / "p.json", tmp_path / "c.json"
+    result = cli.json("compress", model, "-o", output, "--params", "0.6", "--exclude", "w1", "--plan", plan)
+    assert weight(output, "w1").shape == (6, 32)
+    assert weight(output, "w2").shape[1] < 32
+    assert result["made_with"]["exclude"] == ["w1"]
+    cli.ok("compress", model, "-o", tmp_path / "again.onnx", "--replay", plan)
+    assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
+    report.write_text(json.dumps({**result, "plan": None}))
+    cli.ok("report", report, "-o", tmp_path / "r.html")
+    assert "--exclude w1" in (tmp_path / "r.html").read_text()
+
+
+def test_an_excluded_name_that_nothing_has(cli: Cli, model: Path, tmp_path: Path) -> None:
+    message = cli.error("compress", model, "-o", tmp_path / "o.onnx", "--params", "0.5", "--exclude", "w0")
+    assert "--exclude w0: no channels are called that. `compressor inspect` lists the names." in message
+    assert not (tmp_path / "o.onnx").exists()
 
 
 def test_no_verify_is_said(cli: Cli, model: Path, tmp_path: Path) -> None:

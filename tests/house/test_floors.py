@@ -91,6 +91,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.memory": Floor.ANALYSIS,
     "compressor.passes.weights": Floor.ANALYSIS,
     "compressor.passes.describe": Floor.ANALYSIS,
+    "compressor.passes.excluding": Floor.ANALYSIS,
     "compressor.passes.explain": Floor.ANALYSIS,
     "compressor.passes.pin_paths": Floor.ANALYSIS,
     "compressor.passes.plan": Floor.ANALYSIS,

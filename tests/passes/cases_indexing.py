@@ -80,11 +80,11 @@ _GATHER = [
 ]  # fmt: skip
 
 _PAD = [
-    picture("Pad", "o = Pad<pads=[0, 2, 0, 0, 0, 1, 0, 0]>(h)", opset=9, out=11, free={"w:0": 8, "v:1": 8}),
+    picture("Pad", "o = Pad<pads=[0, 2, 0, 0, 0, 1, 0, 0]>(h)", opset=9, out=11, free={"w:0": 8, "v:1": 11}),
     picture("Pad", "o = Pad(h, p)", opset=11, more={"p": _i(0, 2, 1, 1, 0, 1, 1, 1)}, out=11,
-            free={"w:0": 8, "v:1": 8}),
+            free={"w:0": 8, "v:1": 11}),
     picture("Pad", "o = Pad(h, p, c, a)", "axes", more={"p": _i(2, 1), "c": f32(0), "a": _i(1)}, out=11,
-            free={"w:0": 8, "v:1": 8}),
+            free={"w:0": 8, "v:1": 11}),
     picture("Pad", 'o = Pad<mode="reflect">(h, p)', "space only", more={"p": _i(0, 0, 1, 1, 0, 0, 1, 1)}),
     picture("Pad", 'o = Pad<mode="edge">(h, p)', "edge", more={"p": _i(0, 1, 0, 0, 0, 1, 0, 0)}, out=10,
             pinned={"w:0": "padding that copies, wraps, crops or is computed at run time"}),

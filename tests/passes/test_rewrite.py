@@ -10,7 +10,7 @@ from compressor.model_io import digest, from_proto
 from compressor.passes.analysis import Analysis, analyse
 from compressor.passes.masking import mask_atoms
 from compressor.passes.rewrite import remove_atoms
-from tests.passes.graphs import Weights, analysed, i64, prove, removals
+from tests.passes.graphs import Weights, analysed, f32, i64, prove, removals
 from tests.passes.test_cost import SHARED, SHARED_BIAS
 from tests.passes.test_op_contract import CASES
 
@@ -110,3 +110,30 @@ def test_an_initializer_that_a_body_of_unknown_shape_reads_stays_whole() -> None
         (branches,) = [list(node.attrs.values()) for node in pruned.nodes if node.op == "If"]
         assert [branch.nodes[0].inputs[0].shape for branch in branches] == [(8,), (8,)]
         assert pruned.tensors()["w"].shape[1] < 8
+
+
+_PADDED_SHORTCUT = """
+h = Conv<pads=[1, 1, 1, 1]>(x, w)
+c = Conv<pads=[1, 1, 1, 1]>(h, u)
+s = Pad({pad})
+l = Add(c, s)
+m = Relu(l)
+y = Conv(m, v)
+"""
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7])
+def test_padded_channels_of_a_shortcut_may_go(value: float) -> None:
+    """ResNet's shortcuts without weights (He et al., arXiv:1512.03385, option A): zeros around the narrower stage."""
+    weights: Weights = {
+        "w": (6, 3, 3, 3), "u": (12, 6, 3, 3), "v": (5, 12, 1, 1), "p": i64([0, 2, 0, 0, 0, 4, 0, 0]), "k": f32(value),
+    }  # fmt: skip
+    analysis = analysed(_PADDED_SHORTCUT.format(pad="h, p, k"), weights, inputs="float[N, 3, 5, 5] x")
+    inner, padded = analysis.spaces
+    assert (inner.size, padded.size) == (6, 6)
+    for count in (1, 3, 5):
+        pruned = prove(analysis, np.sort(np.concatenate([inner.atoms[:count], padded.atoms[1 : 1 + count]])))
+        (pads,) = (node.inputs[1].values for node in pruned.nodes if node.op == "Pad")
+        assert pads.tolist() == [0, 1, 0, 0, 0, 5 - count, 0, 0]
+    for atoms in removals(analysis):
+        prove(analysis, atoms)

@@ -57,7 +57,7 @@ class FinetuneStage(ModelStage):
             analysis, atoms = realise(plan, loaded.analysis, plan.digest)
             teacher, kept = analysis.graph, removal_of(analysis, atoms).tensor_masks
             metric = str(plan.made_with.get("metric", ""))
-            schedule = (1.0 - float(plan.made_with.get("keep") or 1.0),)
+            schedule = (plan.share,)
         tuned = tune(
             read(work.model), teacher, wish, schedule=schedule, metric=metric, kept=kept, seed=work.recipe.seed,
             progress=work.progress,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PRUNE, PLAN = "prune", "plan.json"
 ONE_SHOT = "one-shot"
 _SETTINGS = {"steps": "steps", "rate": "rate", "first": "first", "tail": "of", "base": "base", "shares": "shares"}
-_OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise")
+_OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise", "exclude")
 
 
 class Prune(Part):
@@ -41,6 +41,7 @@ class Prune(Part):
         criterion: from weights: l1, l2, fpgm, lamp, bn-scale, random; from data: activation, obs, taylor, taylor-group,
             fisher, fisher-sampled.
         scope, floor, round_to, allow_width, align_groups, combine, normalise: how channels are ordered and rounded.
+        exclude: parameters or nodes whose channels stay, or patterns of their names.
         schedule: one-shot, constant, geometric, hybrid, cubic, logarithmic, manual or auto.
         steps, rate, first, tail, base, shares, trials: its settings.
         verify: prove that pruned equals masked.
@@ -68,6 +69,7 @@ class Prune(Part):
     align_groups: bool = True
     combine: Literal["sum", "mean", "max"] = "sum"
     normalise: bool | None = None
+    exclude: tuple[str, ...] = ()
     schedule: str = ONE_SHOT
     steps: int | None = None
     rate: float | None = None

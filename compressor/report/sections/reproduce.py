@@ -61,6 +61,9 @@ def _options(made: Free) -> Iterator[Any]:
             yield from ("--" + name.replace("_", "-"), made[name])
     if made.get("allow_width") is True:
         yield "--allow-width"
+    excluded = made.get("exclude")
+    for name in excluded if isinstance(excluded, list) else []:
+        yield from ("--exclude", str(name))
     if made.get("align_groups") is False:
         yield "--no-align-groups"
     if scope != "per-space" and isinstance(made.get("normalise"), bool):

@@ -16,6 +16,7 @@ from typing import Any
 from compressor.backends.base import get_backend, require_usable
 from compressor.backends.cgroup import read_kernel_file
 from compressor.backends.feed_files import load
+from compressor.backends.parent import end_with_parent
 from compressor.errors import CompressorError, EnvironmentProblem
 
 
@@ -40,6 +41,7 @@ def _status(field: str) -> int:
 
 def main() -> int:
     """Answer one job."""
+    end_with_parent()
     answer_file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a runtime prints must not end up inside the answer
     try:

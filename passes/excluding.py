@@ -24,6 +24,8 @@ def without_excluded(spaces: Sequence[Space], excluded: Sequence[str]) -> list[S
     Raises:
         UsageError: a name is about none of the spaces.
     """
+    if not excluded:
+        return list(spaces)
     names = [set(_names(space)) for space in spaces]
     kept: set[int] = set()
     for wanted in excluded:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from compressor.errors import UsageError
+from compressor.graph_copy import copy_graph
+from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
+from compressor.passes.nested import all_nodes, tensor_names
 from compressor.passes.products import Product
+from compressor.passes.recovery.output_error import error_between
+from compressor.passes.rewrite_rules import NameMaker
 from compressor.passes.statistics import GradientSums, Labelling, Moments
 from compressor.training.data import Batch, Part, Samples, in_order
 from compressor.training.data_sources import load_samples
@@ -65,6 +71,22 @@ class DataStatistics:
                     sums[key].add(product.rows(values[product.tensor], _POSITIONS))
             for product in together:
                 yield product, sums[_rows_key(product)].moments()
+
+    def output_errors(
+        self, analysis: Analysis, changes: Iterable[tuple[Product, Floats]], samples: int
+    ) -> Iterator[float]:
+        """See Statistics."""
+        wanted = wanted_inputs(analysis.graph)
+        few = replace(self, samples=min(self.samples, max(samples, _fixed_batch(analysis) or 1)))
+        chunks = [
+            {want.name: array for want, array in zip(wanted, batch.inputs, strict=True)}
+            for batch in few._batches(analysis)
+        ]
+        with opened(analysis.graph, []) as session:
+            targets = [session.run(chunk) for chunk in chunks]
+        for product, values in changes:
+            with opened(_with_weight(analysis.graph, product, values), []) as session:
+                yield error_between(zip(targets, map(session.run, chunks), strict=True))
 
     def gradients(self, analysis: Analysis, labels: Labelling) -> GradientSums:
         """See Statistics. Squares are of single samples, unless the file takes only batches of another size.
@@ -125,6 +147,16 @@ class DataStatistics:
 
 def _fixed_batch(analysis: Analysis) -> int | None:
     return next((want.fixed_batch for want in wanted_inputs(analysis.graph) if want.fixed_batch), None)
+
+
+def _with_weight(graph: gs.Graph, product: Product, values: Floats) -> gs.Graph:
+    """A copy in which one product has another weight; other nodes keep what they shared with it."""
+    changed = copy_graph(graph)
+    node = list(all_nodes(changed))[product.node]
+    weight = node.inputs[product.weight]
+    name = NameMaker(tensor_names(changed)).new(weight.name)
+    replace_input(node, product.weight, gs.Constant(name, values.astype(weight.dtype)))
+    return changed
 
 
 def _name(source: Any) -> str:

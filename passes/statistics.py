@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -52,6 +52,14 @@ class Statistics(Protocol):
 
     def moments(self, analysis: Analysis, products: Sequence[Product]) -> Iterator[tuple[Product, Moments]]:
         """Moments product by product, in memory that grows with the square of a layer's width, not with samples."""
+
+    def output_errors(
+        self, analysis: Analysis, changes: Iterable[tuple[Product, NDArray[np.float64]]], samples: int
+    ) -> Iterator[float]:
+        """For each change of one product's weight: mean squared error of the graph's outputs over their variance.
+
+        ``samples`` are looked at, at most; infinite where an output is no number.
+        """
 
     def gradients(self, analysis: Analysis, labels: Labelling) -> GradientSums:
         """Gradients with the labels given, with labels sampled from the model's own predictions, or with the first

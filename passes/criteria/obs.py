@@ -12,6 +12,7 @@ import numpy as np
 
 from compressor.passes.products import Product, products_of
 from compressor.passes.scores import ScoreContext, criterion
+from compressor.passes.sensitivity import Sensitivities
 from compressor.passes.slices import Combine, Reduction, Scores
 from compressor.passes.spaces import Space
 from compressor.passes.statistics import Moments
@@ -29,20 +30,21 @@ def obs(context: ScoreContext) -> Scores:
     """score = the output error when this channel and all that rank below it are gone and all other weights adjust.
 
     Channels of a space go one after another, the cheapest first: slice = tr(W_S (H^-1_SS)^-1 W_S^T) / tr(W0 H W0^T) of
-    a layer that reads the channel: W [outputs that stay, numbers of a row] its weights, H^-1 the inverse covariance of
-    its rows (centred: the bias takes the mean), both as the removals before left them, S the columns that read the
-    channel. The combined slices add up along the order. The unit is the layer's output variance, so scores compare
-    across spaces: a global ranking takes channels until every layer has lost about the same share.
+    a layer that reads the channel, times the layer's sensitivity: W [outputs that stay, numbers of a row] its weights,
+    H^-1 the inverse covariance of its rows (centred: the bias takes the mean), both as the removals before left them,
+    S the columns that read the channel. The combined slices add up along the order. The unit is the error of the
+    network's outputs relative to their variance, to first order (see ``sensitivity``), so scores compare across spaces.
 
     Where no weight reads a space (queries and keys meet each other), a slice is instead the channel's own share of the
-    output variance of the layer that makes it. Float64 [label ids].
+    output variance of the layer that makes it, weighted alike. Float64 [label ids].
     """
     scores = np.zeros(len(context.analysis.state.store))
+    sensitivities = Sensitivities(context, products_of(context.analysis))
     for spaces, products in _in_memory(context):
         readers: dict[int, list[Surgeon]] = {}
         makers = context.reduction()
         for product, moments in context.statistics.moments(context.analysis, products):
-            readers[product.node] = _surgeons(context, product, moments, makers)
+            readers[product.node] = _surgeons(context, product, moments, makers, sensitivities)
         made = makers.scores()
         for space, nodes in spaces:
             concerned = [surgeon for node in nodes for surgeon in readers[node]]
@@ -51,7 +53,9 @@ def obs(context: ScoreContext) -> Scores:
     return scores
 
 
-def _surgeons(context: ScoreContext, product: Product, moments: Moments, makers: Reduction) -> list[Surgeon]:
+def _surgeons(
+    context: ScoreContext, product: Product, moments: Moments, makers: Reduction, sensitivities: Sensitivities
+) -> list[Surgeon]:
     """One for each group of a layer that says anything; ``makers`` gets the shares of the channels that it makes."""
     values = peek(context.analysis.nodes[product.node].inputs[product.weight])
     matrices = product.matrices(np.asarray(values, np.float64))
@@ -59,11 +63,12 @@ def _surgeons(context: ScoreContext, product: Product, moments: Moments, makers:
     unit = float(energies.sum())
     if unit <= 0:
         return []  # nothing varies here, so nothing can be lost
-    makers.add(product.output_labels(context.analysis).reshape(-1), energies.reshape(-1) / unit)
+    weight = sensitivities.of(product, moments, unit) / unit
+    makers.add(product.output_labels(context.analysis).reshape(-1), energies.reshape(-1) * weight)
     store = context.analysis.state.store
     rows, outputs = product.row_labels(context.analysis), product.output_labels(context.analysis)
     return [
-        Surgeon.on(store, rows[group], outputs[group], matrix / np.sqrt(unit), moments.covariance[group])
+        Surgeon.on(store, rows[group], outputs[group], matrix * np.sqrt(weight), moments.covariance[group])
         for group, matrix in enumerate(matrices)
     ]
 

@@ -99,6 +99,7 @@ FLOORS: dict[str, Floor] = {
     "compressor.passes.gradient_scores": Floor.ANALYSIS,
     "compressor.passes.products": Floor.ANALYSIS,
     "compressor.passes.scores": Floor.ANALYSIS,
+    "compressor.passes.sensitivity": Floor.ANALYSIS,
     "compressor.passes.slices": Floor.ANALYSIS,
     "compressor.passes.sparsity": Floor.REWRITE,
     "compressor.passes.sparsity_criteria*": Floor.REWRITE,

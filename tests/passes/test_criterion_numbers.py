@@ -11,7 +11,9 @@ from compressor.data_statistics import DataStatistics
 from compressor.errors import GraphError
 from compressor.passes.criteria import obs
 from compressor.passes.labels import LabelStore, fixed
+from compressor.passes.products import products_of
 from compressor.passes.scores import CRITERIA, ScoreContext
+from compressor.passes.sensitivity import Sensitivities
 from compressor.passes.surgeon import RIDGE, Surgeon
 from tests.passes.criterion_cases import IMAGES, LABELS, network, of_space, scored, values_of
 from tests.passes.graphs import analysed
@@ -223,8 +225,9 @@ def test_obs_scores_are_the_error_of_all_that_rank_below() -> None:
     pooled = forward(weights, torch.tensor(IMAGES).double())[1].numpy()
     covariance = np.cov(pooled.T, bias=True)
     root, matrix = penalised_root(covariance), W["w3"].T
-    unit = np.trace(matrix @ covariance @ matrix.T)
     scores = of_space(ANALYSIS, "w2", scored(ANALYSIS, "obs"))
+    whole = np.ones(8, np.bool_)
+    unit = left_over(root, matrix, whole) / scores.max()  # of the layer, and how much of it arrives at the outputs
     for score in scores:
         np.testing.assert_allclose(score, left_over(root, matrix, scores <= score) / unit, rtol=1e-3)
     for kept in range(1, 8):  # the cheapest that is left goes next
@@ -257,9 +260,13 @@ def test_obs_of_queries_and_keys_is_their_own_share_of_the_variance() -> None:
     covariance = np.cov(rows.T.astype(np.float64), bias=True)
     tensors = analysis.graph.tensors()
     expected = np.zeros(4)
-    for name in "ab":
-        energy = np.diag(tensors[name].values.T @ covariance @ tensors[name].values)
-        expected = expected + energy / energy.sum()
+    context = ScoreContext(analysis, 0, DataStatistics(rows))
+    products = products_of(analysis)
+    sensitivities = Sensitivities(context, products)
+    for product, moments in context.statistics.moments(analysis, products):
+        values = tensors[product.initializer].values
+        energy = np.diag(values.T @ covariance @ values)
+        expected = expected + sensitivities.of(product, moments, energy.sum()) * energy / energy.sum()
     ordered = np.cumsum(np.sort(expected))
     np.testing.assert_allclose(np.sort(scores[analysis.spaces[0].atoms]), ordered, rtol=1e-5)
     assert (np.argsort(scores[analysis.spaces[0].atoms]) == np.argsort(expected)).all()

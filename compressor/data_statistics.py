@@ -76,12 +76,8 @@ class DataStatistics:
         self, analysis: Analysis, changes: Iterable[tuple[Product, Floats]], samples: int
     ) -> Iterator[float]:
         """See Statistics."""
-        wanted = wanted_inputs(analysis.graph)
         few = replace(self, samples=min(self.samples, max(samples, _fixed_batch(analysis) or 1)))
-        chunks = [
-            {want.name: array for want, array in zip(wanted, batch.inputs, strict=True)}
-            for batch in few._batches(analysis)
-        ]
+        chunks = list(few._feeds(analysis))
         with opened(analysis.graph, []) as session:
             targets = [session.run(chunk) for chunk in chunks]
         for product, values in changes:
@@ -127,12 +123,16 @@ class DataStatistics:
 
     def _activations(self, analysis: Analysis, products: Sequence[Product]) -> Iterator[dict[str, NDArray[Any]]]:
         """By name, what the products read, batch by batch."""
-        wanted = wanted_inputs(analysis.graph)
-        inner = sorted({product.tensor for product in products} - {want.name for want in wanted})
+        inner = sorted({product.tensor for product in products} - {tensor.name for tensor in analysis.graph.inputs})
         with opened(analysis.graph, inner) as session:
-            for batch in self._batches(analysis):
-                feeds = {want.name: array for want, array in zip(wanted, batch.inputs, strict=True)}
+            for feeds in self._feeds(analysis):
                 yield {**feeds, **session.run(feeds)}
+
+    def _feeds(self, analysis: Analysis) -> Iterator[dict[str, NDArray[Any]]]:
+        """The graph's inputs by name, batch by batch."""
+        names = [tensor.name for tensor in analysis.graph.inputs]
+        for batch in self._batches(analysis):
+            yield dict(zip(names, batch.inputs, strict=True))
 
     def _batches(self, analysis: Analysis) -> Iterator[Batch]:
         """Of the size that the file takes, if it takes only one; samples that do not fill it are then left out."""

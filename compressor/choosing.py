@@ -88,6 +88,7 @@ class ByCriterion:
             "scope": options.scope, "floor": options.floor, "round_to": options.round_to,
             "allow_width": options.allow_width, "align_groups": options.align_groups, "combine": options.combine,
             "normalise": options.normalise, **({"exclude": list(options.exclude)} if options.exclude else {}),
+            **({"drop_branches": True} if options.drop_branches else {}),
             **self.schedule, "seed": self.seed, "compressor": compressor.__version__,
             **(self.memory.made_with if self.memory is not None else {}),
         }  # fmt: skip
@@ -100,6 +101,8 @@ class ByCriterion:
     def step(self, current: Loaded, number: int, gone: Sequence[SpaceCut]) -> Step:
         """See Chooser."""
         options, last = self._options(), number == len(self.shares)
+        if not last:  # the graph with all its channels, which later steps cut, has nowhere to keep a constant
+            options = replace(options, drop_branches=False)
         orders = best_orders(current.analysis, gone, self._positions(current, gone)) if options.align_groups else {}
         analysis = aligned(current.analysis, orders)
         cost = current.cost

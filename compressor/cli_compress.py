@@ -89,6 +89,9 @@ def compress(
             "--exclude", metavar="NAME", help="Parameter or node whose channels stay; or a pattern. Repeatable."
         ),
     ] = None,
+    drop_branches: Annotated[
+        bool, typer.Option("--drop-branches", help="Residual branches may go whole; a constant stands in for each.")
+    ] = False,
     no_align_groups: Annotated[
         bool, typer.Option("--no-align-groups", help="Same positions in every group of a grouped convolution.")
     ] = False,
@@ -157,6 +160,8 @@ def compress(
         given["allow_width"] = True
     if exclude:
         given["exclude"] = tuple(exclude)
+    if drop_branches:
+        given["drop_branches"] = True
     if no_align_groups:
         given["align_groups"] = False
     settings = {"steps": steps, "rate": rate, "first": first, "of": tail, "base": base}

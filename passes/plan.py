@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from compressor.atomic import write_bytes
 from compressor.errors import PlanError
 from compressor.passes.analysis import Analysis
+from compressor.passes.branches import Branches
 from compressor.passes.cost import NO_ATOMS
 from compressor.passes.labels import Labels
 from compressor.passes.slices import Scores
@@ -209,7 +210,7 @@ def atoms_of_cuts(cuts: Sequence[SpaceCut], analysis: Analysis) -> Labels:
         PlanError: spaces and indices do not fit.
     """
     spaces = {space.name: space for space in analysis.spaces}
-    picked = [np.zeros(0, np.int64)]
+    picked, whole = [np.zeros(0, np.int64)], False
     if len({cut.name for cut in cuts}) < len(cuts):
         raise PlanError("the plan names a channel space twice", fix="Make a plan with `compressor compress --plan`.")
     for cut in cuts:
@@ -219,7 +220,9 @@ def atoms_of_cuts(cuts: Sequence[SpaceCut], analysis: Analysis) -> Labels:
         index = np.asarray(cut.removed, np.int64)
         if index.size and (index.min() < 0 or index.max() >= space.size or np.unique(index).size != index.size):
             raise PlanError(f"removed indices are not distinct numbers below {space.size}", where=cut.name)
-        if index.size >= space.size:
-            raise PlanError("the plan removes every channel of a space", where=cut.name)
+        whole = index.size >= space.size or whole
         picked.append(space.atoms[index])
-    return np.sort(np.concatenate(picked))
+    atoms = np.sort(np.concatenate(picked))
+    if whole and Branches.of(analysis).ends(atoms) is None:
+        raise PlanError("the plan removes every channel of a space that the model cannot do without")
+    return atoms

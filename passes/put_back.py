@@ -17,6 +17,7 @@ from compressor.graph_copy import copy_graph
 from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
 from compressor.passes.apply_plan import Orders
+from compressor.passes.branches import goes_whole
 from compressor.passes.group_alignment import align
 from compressor.passes.labels import Labels
 from compressor.passes.nested import all_nodes, tensor_names
@@ -41,6 +42,11 @@ def put_back(analysis: Analysis, atoms: Labels, smaller: gs.Graph) -> gs.Graph:
     Raises:
         GraphError: ``smaller`` is another graph.
     """
+    if goes_whole(analysis, atoms):
+        raise GraphError(
+            "a branch went whole before the last step, and there is nowhere to keep what stands in for it",
+            where=smaller.name, fix="Drop branches in the last step of a schedule.",
+        )  # fmt: skip
     removal = removal_of(analysis, atoms)
     graph = copy_graph(analysis.graph)
     copies = list(all_nodes(graph))

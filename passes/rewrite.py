@@ -7,15 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from compressor.errors import GraphError
 from compressor.gc_pause import gc_paused
 from compressor.graph_copy import copy_graph
 from compressor.graph_edit import replace_input
 from compressor.passes.analysis import Analysis
+from compressor.passes.branches import Branches, goes_whole
 from compressor.passes.dead_nodes import drop_dead_nodes
 from compressor.passes.labels import Labels
 from compressor.passes.nested import all_graphs, all_nodes, splice, stored_bytes, tensor_names
 from compressor.passes.op_rules import rule_name
 from compressor.passes.rewrite_rules import REWRITES, Mask, NameMaker, Removal, RewriteContext
+from compressor.passes.standing_in import put_constants
 from compressor.sliced_values import SlicedValues
 
 # Above this, weights are cut one at a time while they are written, and never all held in memory.
@@ -46,6 +49,9 @@ def remove_atoms(analysis: Analysis, atoms: Labels) -> gs.Graph:
 @gc_paused()
 def remove_and_match(analysis: Analysis, atoms: Labels) -> tuple[gs.Graph, list[gs.Node]]:
     """``remove_atoms``, and for each node of the analysis the one that stands for it (even where that was dropped)."""
+    ends: list[int] = []
+    if goes_whole(analysis, atoms):
+        ends, atoms = _without_branches(analysis, atoms)
     removal = removal_of(analysis, atoms)
     graph = copy_graph(analysis.graph)
     copies = list(all_nodes(graph))
@@ -64,8 +70,21 @@ def remove_and_match(analysis: Analysis, atoms: Labels) -> tuple[gs.Graph, list[
     numbers = {id(node): index for index, node in enumerate(copies)}
     splice(graph, before, after, lambda node: numbers[id(node)])
     _update_shapes(graph, removal)
+    put_constants(analysis, graph, copies, ends, removal, names)
     drop_dead_nodes(graph)
     return graph, copies
+
+
+def _without_branches(analysis: Analysis, atoms: Labels) -> tuple[list[int], Labels]:
+    """The nodes whose outputs become constants, and what the rest is sliced by."""
+    branches = Branches.of(analysis)
+    ends = branches.ends(atoms)
+    if ends is None:
+        raise GraphError(
+            "every channel of an axis would go, and what reads it cannot do without",
+            fix="Leave a channel in each space; `CostModel.protect` does.",
+        )
+    return ends, branches.less_one_of_each(atoms)
 
 
 def _slice_initializers(analysis: Analysis, copies: list[gs.Node], removal: Removal, names: NameMaker) -> None:

@@ -7,7 +7,7 @@ by bisection on the exact cost, to within one channel's worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from compressor.errors import NothingToPruneError, UsageError
 from compressor.passes.analysis import Analysis
+from compressor.passes.branches import Branches
 from compressor.passes.cost import NO_ATOMS, Cost, CostModel
 from compressor.passes.excluding import without_excluded
 from compressor.passes.labels import Labels
@@ -73,6 +74,8 @@ class Options:
         align_groups: positions inside the groups of a convolution are chosen group by group.
         combine: what makes one score of a channel's coupled slices.
         exclude: parameters or nodes whose channels stay; see ``excluding``.
+        drop_branches: a branch that is added to, or multiplied by, something else may lose all its channels: a constant
+            stands in for it (see ``branches``). In scope "per-space" none does, but for a latency or an energy.
         normalise: in the global scopes, divide each score by the mean of its space; None does so unless the
             criterion's scores compare across spaces.
     """
@@ -85,6 +88,7 @@ class Options:
     combine: Combine = "sum"
     normalise: bool | None = None
     exclude: tuple[str, ...] = ()
+    drop_branches: bool = False
 
     def __post_init__(self) -> None:
         if self.scope not in get_args(Scope):
@@ -145,7 +149,9 @@ def select(
             "no channel can be removed from this model",
             fix="Run `compressor inspect` to see what holds each axis" + _hint(analysis, options),
         )
-    order = _Order(spaces, scores, options, gone)
+    branches = Branches.of(analysis) if options.drop_branches else None
+    whole = [] if branches is None else [analysis.spaces[number].name for number in branches.spaces()]
+    order = _Order(spaces, scores, options, gone, whole)
     before = model.cost(np.zeros(0, np.int64))
     goal = target.keep * counted(before, target.metric)
     if target.metric == "channels":  # of the spaces that may be cut
@@ -153,7 +159,7 @@ def select(
         goal = before.channels - cuttable + cuttable * target.keep
 
     def chosen(count: int) -> Labels:
-        return model.protect(np.union1d(gone, order.prefix(count)), gone)
+        return removable(model, np.union1d(gone, order.prefix(count)), gone, branches)
 
     def metric(count: int) -> float:
         return counted(model.cost(chosen(count)), target.metric)
@@ -172,21 +178,40 @@ def select(
     return Selection(atoms, before, model.cost(atoms))
 
 
+def removable(model: CostModel, atoms: Labels, gone: Labels, branches: Branches | None) -> Labels:
+    """``atoms`` less those that must stay so that no axis is emptied, but for branches that may go whole.
+
+    Args:
+        model: of the analysis.
+        atoms: what is to go.
+        gone: those of them that went before.
+        branches: of the analysis; None where no branch may go.
+    """
+    whole = NO_ATOMS if branches is None else branches.whole(atoms)
+    return np.union1d(model.protect(np.setdiff1d(atoms, whole), gone), whole)
+
+
 def _hint(analysis: Analysis, options: Options) -> str:
     hints = ["--exclude less"] if options.exclude else []
     if not options.allow_width and any(space.soft for space in analysis.spaces):
         hints.append("--allow-width adds the spaces that a normalisation runs over")
+    if not options.drop_branches and options.scope != "per-space" and Branches.of(analysis).spaces():
+        hints.append("--drop-branches lets branches go whole")
     return "".join(f"; {hint}" for hint in hints) + "."
 
 
 class _Order:
     """All candidate atoms, least important first."""
 
-    def __init__(self, spaces: list[Space], scores: Scores, options: Options, gone: Labels) -> None:
+    def __init__(
+        self, spaces: list[Space], scores: Scores, options: Options, gone: Labels, whole: Sequence[str]
+    ) -> None:
         self._round_to = options.round_to
         self._sizes = np.array([space.size for space in spaces], np.int64)
         floor = options.floor if options.scope == "global-floor" else 0.0
-        self._least = np.maximum(1, np.ceil(floor * self._sizes).astype(np.int64))
+        self._least = np.ceil(floor * self._sizes).astype(np.int64)
+        stay = np.array([options.scope == "per-space" or space.name not in whole for space in spaces], np.bool_)
+        self._least[stay] = np.maximum(1, self._least[stay])
         atoms, ranks, owners, keys = [], [], [], []
         for number, space in enumerate(spaces):
             before = np.isin(space.atoms, gone)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compressor.choosing import ByCriterion
+from compressor.latency.branch_samples import sample_branches
 from compressor.latency.goal import LatencyGoal
 from compressor.latency.loop import Loop, Tell
 from compressor.latency.outcome import Outcome
@@ -55,6 +56,8 @@ class ByLatency(ByCriterion):
         goal = replace(self.goal, minutes=0.0) if gone.size else self.goal
         source = table_for(goal, analysis, cost, lambda done, total: self.tell("latency table", done, total))
         shares = {name: self._share(keep, target) for name, keep in self.budgets.items()}
+        if options.drop_branches:
+            sample_branches(source, analysis, cost, self.goal.setting)
         loop = Loop(
             analysis, cost, source, self.goal.setting, self.tell, byte_budgets(cost, shares), of=self.goal.of
         )  # fmt: skip

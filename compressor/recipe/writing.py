@@ -150,6 +150,7 @@ def _pruning(found: Inspection) -> Iterator[str]:
     if soft:
         yield f"{off}  {mark}allow_width: true           # also cut what a normalisation runs over"
     yield f"{off}  # exclude: [head.weight]       # parameters or nodes whose channels stay; or patterns of names"
+    yield f"{off}  # drop_branches: true          # residual branches may go whole; a constant stands in for each"
     yield f"{off}  # schedule: geometric         # several cuts, with recovery and training after each; or auto"
     yield f"{off}  # steps: 5"
     yield ""

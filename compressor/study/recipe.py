@@ -98,6 +98,7 @@ class Selection(Part):
     combine: Literal["sum", "mean", "max"] = "sum"
     normalise: bool | None = None
     exclude: tuple[str, ...] = ()
+    drop_branches: bool = False
     sparsity_scope: Literal["tensor", "global"] = "tensor"
 
 

@@ -135,7 +135,7 @@ class _Problem:
                 raise NothingToPruneError(
                     f"{budget.name} of {budget.limit:.4g} cannot be reached: of {whole:.4g}, {least:.4g} stay whatever"
                     " is cut",
-                    fix="Ask for less, lower --floor, or allow more to be cut (--allow-width).",
+                    fix="Ask for less, lower --floor, or allow more to be cut (--allow-width, --drop-branches).",
                 )
 
     def _least(self, number: int) -> float:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from compressor.errors import NothingToPruneError
 from compressor.passes.analysis import Analysis
+from compressor.passes.branches import Branches
 from compressor.passes.cost import NO_ATOMS, CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.latency.axis_lengths import AxisLengths, Lengths
 from compressor.passes.latency.knapsack import Budget, Choices, best_widths
-from compressor.passes.selection import Options, Selection, candidates
+from compressor.passes.selection import Options, Selection, candidates, removable
 from compressor.passes.slices import Scores
 from compressor.passes.spaces import Space
 
@@ -38,7 +39,8 @@ def select_within(
     Args:
         scores: float64 [label ids]; a space with a score of +inf loses nothing (more).
         budgets: by name with unit: the limit, and the cost of float64 [candidates, rows] lengths of ``model.table``.
-        options: ``floor`` of every space stays, in any scope; ``round_to`` holds beside the runtime's steps.
+        options: ``floor`` of every space stays, in any scope, but for a branch that may go whole; ``round_to`` holds
+            beside the runtime's steps.
         gone: atoms that earlier steps took.
         steps: by row of the table, the multiple in which its cost rises.
 
@@ -54,17 +56,23 @@ def select_within(
     places = [index for index, space in enumerate(analysis.spaces) if any(space is one for one in spaces)]
     now = np.array([s.size - np.isin(s.atoms, gone).sum() for s in analysis.spaces], np.int64)
     blocks = block_sizes(lengths, steps or {})
-    choices = [_choices(s, scores, gone, options, int(blocks[p])) for s, p in zip(spaces, places, strict=True)]
+    branches = Branches.of(analysis) if options.drop_branches else None
+    unread = {} if branches is None else branches.spaces()
+    choices = [
+        _choices(s, scores, gone, options, int(blocks[p]), p in unread) for s, p in zip(spaces, places, strict=True)
+    ]
 
     def of_all(widths: NDArray[np.int64]) -> Lengths:
         whole = np.repeat(now[None], len(widths), axis=0)
         whole[:, places] = widths
+        for number, others in unread.items():
+            whole[np.ix_(whole[:, number] == 0, others)] = 0
         return lengths.lengths(whole)
 
     asked = [Budget(name, limit, _costing(cost, of_all)) for name, (limit, cost) in budgets.items()]
     widths = best_widths(choices, asked)
     parts = [gone, *(_lowest(s, scores, gone, int(w)) for s, w in zip(spaces, widths, strict=True))]
-    atoms = model.protect(np.unique(np.concatenate(parts)), gone)
+    atoms = removable(model, np.unique(np.concatenate(parts)), gone, branches)
     return Selection(atoms, model.cost(NO_ATOMS), model.cost(atoms))
 
 
@@ -92,8 +100,10 @@ def _left(space: Space, scores: Scores, gone: Labels) -> Scores:
     return scores[space.atoms[~np.isin(space.atoms, gone)]]
 
 
-def _choices(space: Space, scores: Scores, gone: Labels, options: Options, block: int) -> Choices:
-    """Multiples of the block, and what there is; worth is the sum of what is kept, best first."""
+def _choices(
+    space: Space, scores: Scores, gone: Labels, options: Options, block: int, whole: bool
+) -> Choices:  # fmt: skip
+    """Multiples of the block, what there is, and none if all may go; worth is the sum of what is kept, best first."""
     own = np.sort(_left(space, scores, gone))[::-1]
     if options.normalise is not False:
         own = own / (own.mean() or 1.0)
@@ -102,7 +112,7 @@ def _choices(space: Space, scores: Scores, gone: Labels, options: Options, block
         block //= 2  # a space of few steps is cut more finely: the cost of its odd widths is known too
     block = math.lcm(block, options.round_to)
     every = block * max(1, -(-(most // block) // _MANY))
-    widths = np.unique([*range(-(-least // every) * every, most, every), most])
+    widths = np.unique([*([0] if whole else []), *range(-(-least // every) * every, most, every), most])
     worth = np.concatenate([[0.0], np.cumsum(own)])[widths]
     return Choices(widths.astype(np.int64), worth)
 

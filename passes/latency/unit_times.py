@@ -59,8 +59,7 @@ class UnitTimes:
         self._weights: list[tuple[list[int], int, Floats]] = []
         for members in groups:
             step = self.steps[units[members[0]].kind]
-            features = np.concatenate([_features(units[member], lengths, step) for member in members])
-            times = np.concatenate([times_ms[:, member] for member in members])
+            features, times, _ = self._rows(members, lengths, times_ms, step)
             self._weights.append((members, step, fit(features, times)))
 
     def times_ms(self, lengths: Lengths) -> Floats:
@@ -68,7 +67,8 @@ class UnitTimes:
         found = np.zeros((len(lengths), len(self._units)))
         for members, step, weights in self._weights:
             for member in members:
-                found[:, member] = _features(self._units[member], lengths, step) @ weights
+                unit = self._units[member]
+                found[:, member] = np.where(unit.is_there(lengths), _features(unit, lengths, step) @ weights, 0.0)
         return found
 
     def _step(self, groups: Sequence[Sequence[int]], lengths: Lengths, times_ms: Floats) -> int:
@@ -80,9 +80,16 @@ class UnitTimes:
         return best_step(errors, float(times_ms[:, np.concatenate(groups)].sum()))
 
     def _error(self, members: Sequence[int], lengths: Lengths, times_ms: Floats, step: int) -> float:
+        return held_out(*self._rows(members, lengths, times_ms, step))
+
+    def _rows(
+        self, members: Sequence[int], lengths: Lengths, times_ms: Floats, step: int
+    ) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """(features, times, numbers of samples) of all members wherever they are there."""
+        there = np.concatenate([self._units[member].is_there(lengths) for member in members])
         features = np.concatenate([_features(self._units[member], lengths, step) for member in members])
         times = np.concatenate([times_ms[:, member] for member in members])
-        return held_out(features, times, np.tile(np.arange(len(lengths)), len(members)))
+        return features[there], times[there], np.tile(np.arange(len(lengths)), len(members))[there]
 
 
 def best_step(errors: Mapping[int, float], total_ms: float) -> int:

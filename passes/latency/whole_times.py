@@ -1,7 +1,8 @@
 """What a whole model costs at any widths, where the runtime does not tell the times of its kernels.
 
 One sum for each type of op, with weights that are not negative: multiply-accumulates with axes rounded up to a step,
-elements written, and a constant for the model. The step is the one that foretells held-out measurements best.
+elements written, and constants for the model and for every op that is there. The step is the one that foretells
+held-out measurements best.
 """
 
 from __future__ import annotations
@@ -49,4 +50,5 @@ class WholeTimes:
             for kind, values in (("work", work), ("elements", elements)):
                 columns[unit.op, kind] = columns.get((unit.op, kind), np.zeros(len(lengths))) + values
         # Of equals, the fit takes the first: what one sample does not tell apart is work rather than a constant.
-        return np.stack([*columns.values(), np.ones(len(lengths))], axis=1)
+        there = np.sum([unit.is_there(lengths) for unit in self._units], axis=0)
+        return np.stack([*columns.values(), np.ones(len(lengths)), there], axis=1)

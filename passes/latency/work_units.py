@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
 from compressor.graph_copy import subgraphs_of
 from compressor.passes.analysis import Analysis
@@ -50,6 +52,14 @@ class WorkUnit:
         work = tuple((constant, tuple(min(row, 0) for row in rows)) for constant, rows in self.work)
         outputs = tuple(tuple(min(row, 0) for row in rows) for rows in self.outputs)
         return self.op, self.how, work, outputs, self.ops
+
+    def is_there(self, lengths: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Bool [candidates] for ``lengths`` [candidates, rows]: whether anything that it computes has channels left."""
+        empty = [
+            np.any([lengths[:, row] == 0 for row in rows if row >= 0], axis=0) & np.ones(len(lengths), np.bool_)
+            for rows in self.outputs
+        ]
+        return ~np.all(empty, axis=0) if empty else np.ones(len(lengths), np.bool_)
 
     def with_part(self, other: WorkUnit) -> WorkUnit:
         """The two as one."""

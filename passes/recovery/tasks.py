@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 from compressor.passes.analysis import Analysis
 from compressor.passes.nested import all_graphs, all_nodes
 from compressor.passes.recovery.batch_norm import is_stored_norm
+from compressor.passes.recovery.constant import added_constant
 from compressor.passes.recovery.conv_layer import ConvLayer
 from compressor.passes.recovery.fold import ChannelFold
 from compressor.passes.recovery.layer import Layer
@@ -23,7 +24,12 @@ from compressor.tensor_values import peek
 
 @dataclass(frozen=True)
 class Task:
-    """A layer or a batch normalisation to be solved for: names of what it reads and gives, in both graphs."""
+    """A layer, a batch normalisation or what stands in for a branch, to be solved for.
+
+    Attributes:
+        input, output, original_input: names of what it reads and gives, in both graphs.
+        added: an addition with a constant, and the constant's slot.
+    """
 
     input: str
     output: str
@@ -32,6 +38,7 @@ class Task:
     norm: gs.Node | None
     residual: Residual | None
     fold: ChannelFold | None = field(default=None, compare=False)
+    added: tuple[gs.Node, int] | None = None
 
 
 def find_tasks(graph: gs.Graph, analysis: Analysis, removal: Removal, widest: int) -> tuple[list[Task], dict[str, str]]:
@@ -62,8 +69,16 @@ def find_tasks(graph: gs.Graph, analysis: Analysis, removal: Removal, widest: in
         if is_stored_norm(node) and node.inputs[0].name in perturbed - solved and name in originals:
             source = str(originals[name].inputs[0].name)
             tasks[name] = Task(node.inputs[0].name, name, source, None, node, None)
+        slot = added_constant(node, originals[name]) if name in perturbed & originals.keys() else None
+        if slot is not None and _same_as(analysis, other := str(node.inputs[1 - slot].name), name):
+            tasks[name] = Task(other, name, other, None, None, None, added=(node, slot))
     order = {tensor.name: number for number, node in enumerate(graph.nodes) for tensor in node.outputs}
     return sorted(tasks.values(), key=lambda task: order[task.output]), skipped
+
+
+def _same_as(analysis: Analysis, one: str, other: str) -> bool:
+    shapes = analysis.probes[0].shapes
+    return one in shapes and shapes[one] == shapes.get(other)
 
 
 def _same_size(analysis: Analysis, output: str, residual: Residual) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from compressor.passes.recovery.batch_norm import BatchNormFit, affine
+from compressor.passes.recovery.constant import ConstantFit
 from compressor.passes.recovery.fit import HELD_EVERY, Fit, Positions
 from compressor.passes.recovery.moments import Matrix
 from compressor.passes.recovery.order import dependencies, next_wave
@@ -89,10 +90,12 @@ class Waves:
             groups.setdefault(key, []).append(number)
         return list(groups.values())
 
-    def _fit(self, numbers: Sequence[int], made_up: dict[int, bool]) -> Fit | BatchNormFit:
+    def _fit(self, numbers: Sequence[int], made_up: dict[int, bool]) -> Fit | BatchNormFit | ConstantFit:
         tasks = [self._tasks[number] for number in numbers]
         if tasks[0].norm is not None:
             return BatchNormFit(tasks[0].norm)
+        if tasks[0].added is not None:
+            return ConstantFit(*tasks[0].added)
         layers = [task.layer for task in tasks if task.layer is not None]
         flags = [made_up[number] for number in numbers]
         return Fit(layers, flags, [task.fold for task in tasks], self._where, self._widest)

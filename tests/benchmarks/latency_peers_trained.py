@@ -83,7 +83,7 @@ def _ours(ratio: float) -> Path:
     path = FOLDER / NAME / f"ours-{ratio:g}.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     compress(
-        MODEL, path, latency=LatencyGoal(ratio), criterion="obs", options=Options(scope="global"), seed=SEED,
+        MODEL, path, latency=LatencyGoal(ratio), criterion="obs", options=Options(drop_branches=True), seed=SEED,
         recover=True, data=Pictures("train", None, augment=False).arrays(SEED),
         finetune=_wish(path.with_suffix(""), FEATURES),
     )  # fmt: skip

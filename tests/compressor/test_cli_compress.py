@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.compressor.cli_models import HIDDEN, Cli, mlp, saved, snapshot
+from tests.passes.graphs import Weights
 from tests.passes.graphs import model as small_model
 
 
@@ -83,6 +84,33 @@ def test_what_is_excluded_stays_whole(cli: Cli, tmp_path: Path) -> None:
     report.write_text(json.dumps({**result, "plan": None}))
     cli.ok("report", report, "-o", tmp_path / "r.html")
     assert "--exclude w1" in (tmp_path / "r.html").read_text()
+
+
+RESIDUAL = "h = MatMul(x, w)\ni = MatMul(h, a)\nr = Relu(i)\nj = MatMul(r, b)\nk = Add(h, j)\ny = MatMul(k, v)"
+RESIDUAL_WEIGHTS: Weights = {
+    "w": (6, 8),
+    "a": 1e-3 * np.ones((8, 32), np.float32),
+    "b": 1e-3 * np.ones((32, 8), np.float32),
+    "v": (8, 3),
+}
+
+
+def test_a_branch_goes_whole_when_asked(cli: Cli, tmp_path: Path) -> None:
+    model = saved(tmp_path / "m.onnx", small_model(RESIDUAL, RESIDUAL_WEIGHTS))
+    output, plan, report = tmp_path / "o.onnx", tmp_path / "p.json", tmp_path / "c.json"
+    asked = ("compress", model, "-o", output, "--params", "0.13", "--scope", "global", "--no-normalise")
+    assert "cannot be reached" not in cli.ok(*asked)
+    assert len(onnx.load(output).graph.node) == 6
+    result = cli.json(*asked, "--drop-branches", "--plan", plan)
+    assert [node.op_type for node in onnx.load(output).graph.node] == ["MatMul", "Add", "MatMul"]
+    assert result["made_with"]["drop_branches"] is True
+    assert result["after"]["params"] == 6 * 8 + 8 * 3
+    cli.ok("compress", model, "-o", tmp_path / "again.onnx", "--replay", plan)
+    assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
+    cli.ok("verify", model, output, "--plan", plan)
+    report.write_text(json.dumps({**result, "plan": None}))
+    cli.ok("report", report, "-o", tmp_path / "r.html")
+    assert "--drop-branches" in (tmp_path / "r.html").read_text()
 
 
 def test_an_excluded_name_that_nothing_has(cli: Cli, model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from compressor.cli import main
-from compressor.errors import UsageError
+from compressor.errors import NothingToPruneError, UsageError
 from compressor.finetuning import Finetuning
 from compressor.latency import loop
 from compressor.latency.loop import Loop
@@ -21,7 +21,9 @@ from compressor.latency.setting import Setting
 from compressor.latency.table import read_table
 from compressor.passes.plan import read_plan
 from compressor.passes.schedule import SCHEDULES
+from compressor.passes.selection import Options
 from compressor.pipeline import compress, replay
+from compressor.results import Compression
 from compressor.scheduling import Scheduling
 from tests.latency.fake_runtime import goal, install, ms_of
 from tests.passes.graphs import model
@@ -91,6 +93,35 @@ def test_every_schedule_comes_to_each_share_of_the_latency(source: Path, name: s
     again = source.with_name("again.onnx")
     replay(source, plan, again)
     assert again.read_bytes() == output.read_bytes()
+
+
+BRANCH = "h = MatMul(x, w)\ni = MatMul(h, a)\nj = MatMul(i, b)\nk = Add(h, j)\ny = MatMul(k, v)"
+
+
+@pytest.mark.parametrize(("schedule", "steps"), [("one-shot", None), ("constant", 2)])
+def test_a_branch_goes_whole_for_a_latency_but_not_before_the_last_step(
+    source: Path, tmp_path: Path, schedule: str, steps: int | None
+) -> None:
+    weights = {"w": (16, 24), "a": (24, 24), "b": (24, 24), "v": (24, 4)}
+    onnx.save(model(BRANCH, weights, inputs="float[N, 16] x", outputs="float[N, 4] y"), source)
+    output, plan, ratio = tmp_path / "o.onnx", tmp_path / "p.json", 0.39  # one channel left of 24 would be .397
+
+    def cut(drop: bool) -> Compression:
+        return compress(
+            source, output, latency=goal(ratio), options=Options(drop_branches=drop, exclude=("w",)), recover=True,
+            schedule=schedule, steps=steps, plan_path=plan,
+        )  # fmt: skip
+
+    with pytest.raises(NothingToPruneError, match="cannot be reached"):
+        cut(drop=False)
+    result = cut(drop=True)
+    assert [node.op_type for node in onnx.load(output).graph.node] == ["MatMul", "Add", "MatMul"]
+    assert result.latency is not None
+    assert result.latency["ratio"] == pytest.approx(ms_of(output) / ms_of(source), rel=CLOSE)
+    steps_of_plan = read_plan(plan).steps
+    assert not steps_of_plan or len(steps_of_plan[0].cuts[0].removed) < 24
+    replay(source, plan, tmp_path / "again.onnx", recover=True)
+    assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
 
 
 def test_milestones_in_milliseconds_are_those_of_the_share(source: Path) -> None:

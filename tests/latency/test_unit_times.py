@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compressor.passes.analysis import Analysis
+from compressor.passes.branches import Branches
 from compressor.passes.cost import CostModel
 from compressor.passes.latency.axis_lengths import AxisLengths, Lengths
 from compressor.passes.latency.unit_merging import merged
@@ -52,6 +53,27 @@ def test_whole_runs_alone_foretell_too() -> None:
     whole = sum(made_up(unit, lengths, 8) for unit in units.units)
     learnt = WholeTimes(units.units, lengths[:40], np.asarray(whole)[:40])
     assert np.median(np.abs(learnt.whole_ms(lengths[40:]) / np.asarray(whole)[40:] - 1)) < 0.03
+
+
+def test_what_has_no_channels_left_takes_no_time() -> None:
+    analysis = analysis_of("resnet20")
+    units, lengths = prepared(analysis, 30)
+    times = np.stack([made_up(unit, lengths, 8) for unit in units.units], axis=1)
+    branches = Branches.of(analysis)
+    number = next(iter(branches.spaces()))
+    cost = CostModel(analysis)
+    units, axes = WorkUnits(analysis, cost.table), AxisLengths(cost.table, analysis.state.store, analysis.spaces)
+    widths = np.array([[space.size for space in analysis.spaces]] * 2)
+    widths[1, number] = 0
+    whole, without = UnitTimes(units.units, lengths, times).times_ms(axes.lengths(widths))
+    there = np.array([unit.is_there(axes.lengths(widths)) for unit in units.units]).T
+    assert there[0].all()
+    assert np.count_nonzero(~there[1]) == 1
+    assert (without[~there[1]] == 0).all()
+    assert (whole[~there[1]] > 0).all()
+    reader = np.flatnonzero((without < whole) & there[1])  # sums over nothing: its constant and what hangs on it stay
+    assert reader.size == 1
+    assert without[reader] < 0.5 * whole[reader]
 
 
 def test_a_unit_without_a_kernel_joins_the_one_that_reads_it() -> None:

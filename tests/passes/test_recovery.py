@@ -10,6 +10,7 @@ import pytest
 
 from compressor.model_io import from_proto, to_proto
 from compressor.passes.analysis import Analysis, analyse
+from compressor.passes.branches import Branches
 from compressor.passes.recovery.batch_norm import BatchNormFit
 from compressor.passes.recovery.recover import Recovery, recover
 from compressor.passes.rewrite import removal_of, remove_atoms
@@ -247,6 +248,23 @@ def test_a_sum_behind_a_reshape_is_made_up_for_too() -> None:
     result = _recovered(analysis, atoms, _chunks((16, 5, 6)))
     assert ("f", True) in [(outcome.layer, outcome.compensated) for outcome in result.outcomes]
     assert result.output_after < 0.5 * result.output_before
+
+
+def test_what_stands_in_for_a_branch_takes_its_mean() -> None:
+    analysis = analyse(from_proto(model(RESIDUAL, RESIDUAL_WEIGHTS, inputs=IMAGES)))
+    branches = Branches.of(analysis)
+    (number,) = branches.spaces()
+    atoms, chunks = branches.whole(analysis.spaces[number].atoms), _chunks((16, 3, 8, 8))
+    result = _recovered(analysis, atoms, chunks)
+    first = result.outcomes[0]
+    assert (first.layer, first.method) == ("s", "bias")
+    assert first.after < first.before
+    assert result.output_after < result.output_before
+    (node,) = (node for node in result.graph.nodes if node.op == "Add")
+    solved = [chunk for place, chunk in enumerate(chunks) if place % 8 != 7]
+    with opened(analysis.graph, ["f"]) as session:
+        mean = np.concatenate([session.run(chunk)["f"] for chunk in solved]).mean((0, 2, 3))
+    np.testing.assert_allclose(np.ravel(node.inputs[0].values), mean, rtol=1e-4, atol=1e-5)
 
 
 def test_layers_of_one_input_are_solved_together() -> None:

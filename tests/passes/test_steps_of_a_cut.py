@@ -222,6 +222,16 @@ def test_uses_that_were_trained_apart_get_initializers_of_their_own() -> None:
     assert names[0] == "w" != names[1]
 
 
+def test_a_branch_that_went_whole_has_nowhere_to_be_put_back() -> None:
+    analysis = analysed(
+        "h = MatMul(x, w)\ni = MatMul(h, a)\nj = MatMul(i, b)\nk = Add(h, j)\ny = MatMul(k, v)",
+        {"w": (6, 8), "a": (8, 4), "b": (4, 8), "v": (8, 3)},
+    )
+    (space,) = (space for space in analysis.spaces if space.name == "a[1]")
+    with pytest.raises(GraphError, match="Drop branches in the last step of a schedule"):
+        put_back(analysis, space.atoms, remove_atoms(analysis, space.atoms))
+
+
 def test_another_graph_is_refused() -> None:
     with pytest.raises(GraphError, match="has no Conv"):
         put_back(RESIDUAL, NONE, copy_graph(HEADS.graph))

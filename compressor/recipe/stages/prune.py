@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 PRUNE, PLAN = "prune", "plan.json"
 ONE_SHOT = "one-shot"
 _SETTINGS = {"steps": "steps", "rate": "rate", "first": "first", "tail": "of", "base": "base", "shares": "shares"}
-_OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise", "exclude")
+_OPTIONS = ("scope", "floor", "round_to", "allow_width", "align_groups", "combine", "normalise", "exclude",
+            "drop_branches")  # fmt: skip
 
 
 class Prune(Part):
@@ -42,6 +43,7 @@ class Prune(Part):
             fisher, fisher-sampled.
         scope, floor, round_to, allow_width, align_groups, combine, normalise: how channels are ordered and rounded.
         exclude: parameters or nodes whose channels stay, or patterns of their names.
+        drop_branches: residual branches may go whole; a constant stands in for each.
         schedule: one-shot, constant, geometric, hybrid, cubic, logarithmic, manual or auto.
         steps, rate, first, tail, base, shares, trials: its settings.
         verify: prove that pruned equals masked.
@@ -70,6 +72,7 @@ class Prune(Part):
     combine: Literal["sum", "mean", "max"] = "sum"
     normalise: bool | None = None
     exclude: tuple[str, ...] = ()
+    drop_branches: bool = False
     schedule: str = ONE_SHOT
     steps: int | None = None
     rate: float | None = None

@@ -64,6 +64,8 @@ def _options(made: Free) -> Iterator[Any]:
     excluded = made.get("exclude")
     for name in excluded if isinstance(excluded, list) else []:
         yield from ("--exclude", str(name))
+    if made.get("drop_branches") is True:
+        yield "--drop-branches"
     if made.get("align_groups") is False:
         yield "--no-align-groups"
     if scope != "per-space" and isinstance(made.get("normalise"), bool):

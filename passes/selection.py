@@ -147,7 +147,7 @@ def select(
     if not spaces:
         raise NothingToPruneError(
             "no channel can be removed from this model",
-            fix="Run `compressor inspect` to see what holds each axis" + _hint(analysis, options),
+            fix="Run `compressor inspect` to see what holds each axis" + hints(analysis, options),
         )
     branches = Branches.of(analysis) if options.drop_branches else None
     whole = [] if branches is None else [analysis.spaces[number].name for number in branches.spaces()]
@@ -169,7 +169,7 @@ def select(
         raise NothingToPruneError(
             f"--{target.metric} {target.keep:g} cannot be reached: {metric(high) / counted(before, target.metric):.3f}"
             " stays when every space is cut to the least",
-            fix="Ask for more to stay, or relax --round-to and --floor" + _hint(analysis, options),
+            fix="Ask for more to stay, or relax --round-to and --floor" + hints(analysis, options),
         )
     while high - low > 1:
         middle = (low + high) // 2
@@ -191,13 +191,14 @@ def removable(model: CostModel, atoms: Labels, gone: Labels, branches: Branches 
     return np.union1d(model.protect(np.setdiff1d(atoms, whole), gone), whole)
 
 
-def _hint(analysis: Analysis, options: Options) -> str:
-    hints = ["--exclude less"] if options.exclude else []
+def hints(analysis: Analysis, options: Options) -> str:
+    """The end of a sentence: options by which more could go."""
+    found = ["--exclude less"] if options.exclude else []
     if not options.allow_width and any(space.soft for space in analysis.spaces):
-        hints.append("--allow-width adds the spaces that a normalisation runs over")
+        found.append("--allow-width adds the spaces that a normalisation runs over")
     if not options.drop_branches and options.scope != "per-space" and Branches.of(analysis).spaces():
-        hints.append("--drop-branches lets branches go whole")
-    return "".join(f"; {hint}" for hint in hints) + "."
+        found.append("--drop-branches lets branches go whole")
+    return "".join(f"; {hint}" for hint in found) + "."
 
 
 class _Order:

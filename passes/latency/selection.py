@@ -15,7 +15,7 @@ from compressor.passes.cost import NO_ATOMS, CostModel
 from compressor.passes.labels import Labels
 from compressor.passes.latency.axis_lengths import AxisLengths, Lengths
 from compressor.passes.latency.knapsack import Budget, Choices, best_widths
-from compressor.passes.selection import Options, Selection, candidates, removable
+from compressor.passes.selection import Options, Selection, candidates, hints, removable
 from compressor.passes.slices import Scores
 from compressor.passes.spaces import Space
 
@@ -50,7 +50,8 @@ def select_within(
     spaces = [s for s in candidates(analysis, options) if np.isfinite(_left(s, scores, gone)).all()]
     if not spaces:
         raise NothingToPruneError(
-            "no channel can be removed from this model", fix="Run `compressor inspect` to see what holds each axis."
+            "no channel can be removed from this model",
+            fix="Run `compressor inspect` to see what holds each axis" + hints(analysis, options),
         )
     lengths = AxisLengths(model.table, analysis.state.store, analysis.spaces)
     places = [index for index, space in enumerate(analysis.spaces) if any(space is one for one in spaces)]

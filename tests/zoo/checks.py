@@ -17,6 +17,7 @@ from compressor.errors import CompressorError
 from compressor.model_io import from_proto, to_proto
 from compressor.normalize import normalize
 from compressor.passes.analysis import Analysis, analyse, prunable_share
+from compressor.passes.branches import Branches
 from compressor.passes.cost import CostModel
 from compressor.passes.fold_shuffles import fold_shuffles
 from compressor.passes.labels import Labels
@@ -72,6 +73,7 @@ def fill_row(row: Row, graph: gs.Graph, *, share: float, width: bool, seed: int,
     evidence = verify_removal(analysis, atoms, pruned, seed=seed)
     row.max_error, row.sizes = evidence.max_error, evidence.sizes
     check_as_users_run_it(analysis, atoms, pruned, row, seed)
+    check_branches(analysis, cost, atoms, row, seed)
 
 
 def best_of(action: Callable[[], T], repeats: int) -> tuple[T, float]:
@@ -133,6 +135,22 @@ def check_as_users_run_it(analysis: Analysis, atoms: Labels, pruned: gs.Graph, r
     row.max_error = max(row.max_error or 0.0, error)
     if sizes:
         row.sizes = [*row.sizes, sizes]
+
+
+def check_branches(analysis: Analysis, cost: CostModel, atoms: Labels, row: Row, seed: int) -> None:
+    """Without all branches that may go whole, and without ``atoms`` elsewhere, it equals the masked original too."""
+    branches = Branches.of(analysis)
+    numbers = list(branches.spaces())
+    row.branches = len(numbers)
+    if not numbers:
+        return
+    whole = branches.whole(np.concatenate([analysis.spaces[number].atoms for number in numbers]))
+    together = np.union1d(cost.protect(np.setdiff1d(atoms, whole)), whole)
+    pruned = remove_atoms(analysis, together)
+    check_symbols(analysis.graph, pruned)
+    onnx.checker.check_model(to_proto(pruned), full_check=True)
+    evidence = verify_removal(analysis, together, pruned, inputs=1, seed=seed)
+    row.max_error = max(row.max_error or 0.0, evidence.max_error)
 
 
 def _worst(left: Session, right: Session, sizes: dict[str, int], bounds: dict[str, int], seed: int) -> float:

@@ -14,6 +14,7 @@ class Row:
 
     Attributes:
         spaces, soft_spaces: channel spaces, and how many of them a normalisation runs over.
+        branches: spaces that may lose all their channels.
         atoms, cut: removable channels, and how many were removed.
         width: whether soft spaces were cut too.
         reached: share of the weights that some prunable axis reaches.
@@ -30,6 +31,7 @@ class Row:
     nodes: int | None = None
     spaces: int | None = None
     soft_spaces: int | None = None
+    branches: int | None = None
     atoms: int | None = None
     cut: int | None = None
     width: bool | None = None

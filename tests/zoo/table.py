@@ -19,6 +19,7 @@ COLUMNS: list[tuple[str, int, Callable[[Row], str]]] = [
     ("nodes", 5, lambda row: _number(row.nodes)),
     ("spaces", 6, lambda row: _number(row.spaces)),
     ("soft", 4, lambda row: _number(row.soft_spaces)),
+    ("branches", 8, lambda row: _number(row.branches)),
     ("atoms", 6, lambda row: _number(row.atoms)),
     ("cut", 4, lambda row: "-" if row.width is None else "all" if row.width else "hard"),
     ("reached", 7, lambda row: _number(row.reached, ".3f")),

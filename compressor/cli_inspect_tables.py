@@ -57,13 +57,15 @@ def _spaces(result: Inspection, everything: bool) -> list[RenderableType]:
         return [line("No channel can be removed.", "bold")]
     limit = None if everything else _SHOWN_PARAMETERS
     rows = [
-        (s.name, _shortened(s.parameters, limit), _through(s), _soft(s), str(s.size), count(s.params), count(s.macs))
+        (s.name, _shortened(s.parameters, limit), _through(s), _kind(s), str(s.size), count(s.params), count(s.macs))
         for s in result.spaces
     ]
     channels = sum(space.size for space in result.spaces)
     title = f"Channel spaces: {len(result.spaces)}, with {channels} removable channels"
     if any(space.soft for space in result.spaces):
         title += " (soft: a normalisation runs over it, cut only with --allow-width)"
+    if any(space.branch for space in result.spaces):
+        title += " (branch: may go whole with --drop-branches)"
     columns = ("space", "coupled parameters [axis]", "ops", "", "channels", "params", "MACs")
     return [line(title, "bold"), table(columns, rows, left=4), line("--space NAME shows one in full")]
 
@@ -78,9 +80,9 @@ def _counted(ops: Iterable[tuple[str, int]]) -> str:
     return ", ".join(op if number == 1 else f"{number} {op}" for op, number in ops)
 
 
-def _soft(space: SpaceSummary) -> str:
+def _kind(space: SpaceSummary) -> str:
     if not space.soft:
-        return ""
+        return "branch" if space.branch else ""
     return f"soft: {', '.join(dict.fromkeys(node.partition(' ')[0] for node in space.normalised_by))}"
 
 

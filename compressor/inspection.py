@@ -14,6 +14,7 @@ from compressor.errors import UsageError
 from compressor.loaded import load_model, total_bytes
 from compressor.model_io import same_file
 from compressor.passes.analysis import Analysis, prunable_share
+from compressor.passes.branches import Branches
 from compressor.passes.cost import CostModel
 from compressor.passes.describe import Description, describe_spaces
 from compressor.passes.explain import Explainer, FixedAxis, node_label
@@ -72,6 +73,7 @@ def _dimension(size: Any) -> int | str | None:
 
 def _summaries(analysis: Analysis, cost: CostModel, described: list[Description]) -> list[SpaceSummary]:
     params, macs = cost.by_owner(np.zeros(0, np.int64))
+    branches = {analysis.spaces[number].name for number in Branches.of(analysis).spaces()}
     summaries = []
     for one in described:
         parameters = list(dict.fromkeys(part.parameter for part in one.parts))
@@ -92,6 +94,7 @@ def _summaries(analysis: Analysis, cost: CostModel, described: list[Description]
                     for part in one.parts
                 ],
                 passes=one.passes,
+                branch=one.space.name in branches,
             )
         )
     return summaries

@@ -37,6 +37,7 @@ class SpaceSummary:
         normalised_by: the nodes that do so, as "Op 'name'".
         parts: its parameter axes in words.
         passes: how many nodes of each op it runs through that hold no parameter of it.
+        branch: all its channels may go at once (with --drop-branches).
     """
 
     name: str
@@ -48,6 +49,7 @@ class SpaceSummary:
     normalised_by: list[str]
     parts: list[SpacePart]
     passes: dict[str, int]
+    branch: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compressor.models.demo import demo_model_path
 from tests.compressor.cli_models import HIDDEN, Cli, fixed_model, mlp, saved
+from tests.passes.graphs import model as small_model
 
 
 def test_table_shows_spaces_and_reasons(cli: Cli, tmp_path: Path) -> None:
@@ -39,6 +40,14 @@ def test_equal_reasons_meet_in_one_row(cli: Cli) -> None:
 
 def test_nothing_to_cut_is_said(cli: Cli, tmp_path: Path) -> None:
     assert "No channel can be removed." in cli.ok("inspect", saved(tmp_path / "m.onnx", fixed_model()))
+
+
+def test_branches_are_told_apart(cli: Cli, tmp_path: Path) -> None:
+    body = "h = MatMul(x, w)\ni = MatMul(h, a)\nj = MatMul(i, b)\nk = Add(h, j)\ny = MatMul(k, v)"
+    model = saved(tmp_path / "m.onnx", small_model(body, {"w": (6, 8), "a": (8, 4), "b": (4, 8), "v": (8, 3)}))
+    found = {space["name"]: space["branch"] for space in cli.json("inspect", model)["spaces"]}
+    assert found == {"w[1]": False, "a[1]": True}
+    assert "branch: may go whole with --drop-branches" in cli.ok("inspect", model)
 
 
 def test_json(cli: Cli, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ NOT_RUN = [
     "docs/budgets.md: measures for minutes",
     "docs/budgets.md: measures for minutes",
     "docs/budgets.md: measures for minutes",
+    "docs/budgets.md: measures for minutes",
     "docs/budgets.md: its table would have to be measured for longer",
     "docs/study.md: needs a network, and minutes",
     "docs/study.md: needs a PostgreSQL server",
